@@ -1,0 +1,66 @@
+package isc
+
+// Ethernet is the ARP hardware type of Ethernet, the only one whose hosts are served.
+const Ethernet = 1
+
+// Pos is a place in a lease file. Line and Col count from 1, Col in bytes; Offset counts bytes from 0.
+type Pos struct {
+	Offset    int64
+	Line, Col int
+}
+
+// Severity says how much a Diagnostic costs.
+type Severity uint8
+
+const (
+	// Warning: nothing was lost, but somebody should look.
+	Warning Severity = iota + 1
+	// Error: a record, or a part of one, is not served.
+	Error
+)
+
+// Diagnostic is one thing that is wrong with a lease file: where, what was found, what was done about it.
+type Diagnostic struct {
+	File     string
+	Pos      Pos
+	Severity Severity
+	Code     string // stable, for scripts: "bad-address", "torn-record", …
+	Host     string // name of the host concerned, "" if none
+	Found    string // what was found
+	Done     string // what was done
+}
+
+// Statement is an executable statement or option of a host or a group, such as
+//
+//	supersede dhcp6.name-servers = 20:01:0d:b8:…;
+//
+// Text is kept byte for byte, whatever it says, and never executed.
+type Statement struct {
+	Text  string // verbatim, from the first word through the semicolon or closing brace, without indentation
+	Name  string // option or parameter name, "dhcp6.name-servers", "server.default-lease-time"; "" if not understood
+	Value []byte // the value as wire bytes when it is a constant we can evaluate (hex, text, numbers, addresses, concat of those), else nil
+}
+
+// Host is one host record of a lease file.
+type Host struct {
+	Name         string
+	Pos          Pos    // of the word "host"
+	Dynamic      bool   // "dynamic;" was there
+	Deleted      bool   // "deleted;": cancels every earlier record of the name
+	HardwareType uint16 // ARP hardware type, Ethernet = 1; 0 if none was given
+	Hardware     []byte // link-layer address, nil if none
+	UID          []byte // client identifier, nil if none
+	// Addresses holds the bytes of all fixed addresses one behind the other, as ISC keeps them:
+	// 16 for one IPv6 address, 4 for an IPv4 address sent by mistake, longer for several.
+	Addresses  []byte
+	Group      string // name of the group it belongs to, "" if none
+	Statements []Statement
+}
+
+// Group is one group record: statements that hosts share.
+type Group struct {
+	Name       string
+	Pos        Pos
+	Deleted    bool
+	Statements []Statement
+}
