@@ -1,0 +1,14 @@
+// Package server speaks DHCPv6 (RFC 9915): it decides what to answer, on which link, from the leases of a store.
+//
+// A packet comes in by the batch (server/batch), is taken apart in place (server/wire), its client is identified by the
+// most trustworthy source of a MAC that is present, the lease of that MAC is looked up, and answer, a pure function,
+// appends the reply to the slot it will be sent from. One goroutine, no channel, no allocation, no log line and no lock
+// a packet: the index is held once for a batch.
+//
+// Directly attached clients are received on a packet socket and answered as frames to the MAC that asked, because that
+// MAC is the client's identity, and because no neighbour entry is then needed: the kernel's table of 1,024 overflows
+// when a thousand VMs boot at once. Relays are received on UDP sockets, spread over the workers.
+//
+// What answering depends on beside the leases, configuration and interfaces, is an immutable policy behind an atomic
+// pointer. A reload makes a new one; no packet waits for it.
+package server

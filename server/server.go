@@ -1,0 +1,262 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lease6/lease6/leases"
+	"github.com/lease6/lease6/server/batch"
+	"github.com/lease6/lease6/server/config"
+	"github.com/lease6/lease6/server/wire"
+)
+
+// Options are what a Server can do without.
+type Options struct {
+	Logger *slog.Logger // nil discards
+}
+
+// Server answers DHCPv6 on the links of its configuration from the leases of its store.
+type Server struct {
+	store  leases.Store
+	static config.Static
+	duid   []byte
+	log    *slog.Logger
+
+	policy  atomic.Pointer[policy] // what the workers go by; replaced as a whole
+	workers []*worker              // made by Run before it is ready, then constant
+	started atomic.Bool
+
+	mu         sync.Mutex // guards the inputs of the policy while a new one is made
+	dynamic    config.Dynamic
+	interfaces []Interface
+}
+
+// New makes a server that is known to clients by duid, the value of its Server Identifier.
+func New(cfg *config.Config, store leases.Store, duid []byte, o Options) (*Server, error) {
+	if len(duid) < 3 || len(duid) > wire.MaxDUID {
+		return nil, fmt.Errorf("server: server DUID of %d bytes: want 3 to %d", len(duid), wire.MaxDUID)
+	}
+	if len(cfg.Dynamic.Links) == 0 {
+		return nil, errors.New("server: no link is configured")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{store: store, static: cfg.Server, duid: duid, log: o.Logger, dynamic: cfg.Dynamic}
+	s.policy.Store(newPolicy(s.dynamic, duid, nil))
+	return s, nil
+}
+
+// Reload puts the dynamic part of a configuration into force. Packets being answered finish by the old one; none is lost.
+func (s *Server) Reload(cfg *config.Config) error {
+	if len(cfg.Dynamic.Links) == 0 {
+		return errors.New("server: no link is configured")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dynamic = cfg.Dynamic
+	s.renew()
+	return nil
+}
+
+// setInterfaces tells which interfaces there are now. It returns the indexes of those that are served.
+func (s *Server) setInterfaces(interfaces []Interface) map[int32]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interfaces = interfaces
+	return s.renew()
+}
+
+// renew makes a new policy. The caller holds mu.
+func (s *Server) renew() map[int32]string {
+	p := newPolicy(s.dynamic, s.duid, s.interfaces)
+	before := s.policy.Swap(p)
+	served := make(map[int32]string, len(p.ifaces))
+	for index, f := range p.ifaces {
+		served[index] = f.name
+		if f.link == nil {
+			s.log.Warn("interface belongs to no link: its clients are not answered", "interface", f.name,
+				"remedy", "name it in a [[link]], or add a link with the prefix ::/0")
+			continue
+		}
+		if old := before.ifaces[index]; old == nil || old.name != f.name || old.link == nil || old.link.name != f.link.name {
+			s.log.Info("serving interface", "interface", f.name, "link", f.link.name)
+		}
+	}
+	for index, f := range before.ifaces {
+		if p.ifaces[index] == nil {
+			s.log.Info("interface is no longer served", "interface", f.name)
+		}
+	}
+	return served
+}
+
+// Run serves until ctx ends. It calls ready once, when packets are being answered.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := s.listen(); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	// Closing the sockets is what ends a blocked worker.
+	defer func() {
+		for _, w := range s.workers {
+			w.conn.Close()
+		}
+	}()
+	start := func(run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	listed := make(chan struct{})
+	start(func(ctx context.Context) error { return s.watchInterfaces(ctx, func() { close(listed) }) })
+	select {
+	case <-listed:
+	case <-ctx.Done():
+		return runError(ctx)
+	}
+	for _, w := range s.workers {
+		start(w.run)
+	}
+	start(s.reportSightings)
+	ready()
+	<-ctx.Done()
+	return runError(ctx)
+}
+
+// runError is why a run ended: nil if it was asked to.
+func runError(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// listen opens the sockets and makes a worker for each: packet sockets for directly attached clients, UDP sockets for
+// relays and unicast.
+func (s *Server) listen() error {
+	n := s.static.Workers
+	if n == 0 {
+		n = runtime.NumCPU()
+	}
+	o := batch.Options{ReceiveBytes: s.static.ReceiveBytes}
+	frames, err := batch.ListenPacket(n, o)
+	if err != nil {
+		return fmt.Errorf("server: listen for directly attached clients: %w", err)
+	}
+	datagrams, err := batch.ListenUDP(wire.ServerPort, n, o)
+	if err != nil {
+		for _, c := range frames {
+			c.Close()
+		}
+		return fmt.Errorf("server: listen for relays on UDP port %d: %w", wire.ServerPort, err)
+	}
+	for i, c := range frames {
+		s.workers = append(s.workers, &worker{name: fmt.Sprintf("direct/%d", i), server: s, conn: c, frames: true})
+	}
+	for i, c := range datagrams {
+		s.workers = append(s.workers, &worker{name: fmt.Sprintf("relayed/%d", i), server: s, conn: c})
+	}
+	s.started.Store(true)
+	return nil
+}
+
+// Counters returns the sum over all workers since the start.
+func (s *Server) Counters() Counters {
+	var sum Counters
+	if s.started.Load() {
+		for _, w := range s.workers {
+			w.counters.addTo(&sum)
+		}
+	}
+	return sum
+}
+
+// WorkerStats is what one worker has done.
+type WorkerStats struct {
+	Name     string // "direct/0", "relayed/1"
+	Counters Counters
+	Socket   batch.Stats
+}
+
+// Workers returns the figures of each worker.
+func (s *Server) Workers() []WorkerStats {
+	if !s.started.Load() {
+		return nil
+	}
+	var all []WorkerStats
+	for _, w := range s.workers {
+		st := WorkerStats{Name: w.name, Socket: w.conn.Stats()}
+		w.counters.addTo(&st.Counters)
+		all = append(all, st)
+	}
+	return all
+}
+
+// Sightings returns the clients that were lately seen and not served as they should be, the latest first.
+func (s *Server) Sightings() []Sighting {
+	if !s.started.Load() {
+		return nil
+	}
+	var all []Sighting
+	for _, w := range s.workers {
+		w.sightings.each(func(e *sighting) { all = append(all, e.export()) })
+	}
+	return mergeSightings(all)
+}
+
+const (
+	sightingPeriod = time.Second
+	sightingsALog  = 10        // lines a period at most
+	sightingRepeat = time.Hour // until the same client is logged again
+)
+
+// reportSightings logs clients that an operator should know of: each once, then once an hour while it goes on.
+func (s *Server) reportSightings(ctx context.Context) error {
+	tick := time.NewTicker(sightingPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			s.logSightings(now)
+		}
+	}
+}
+
+func (s *Server) logSightings(now time.Time) {
+	lines, more := 0, 0
+	for _, w := range s.workers {
+		w.sightings.each(func(e *sighting) {
+			if e.logged != 0 && (e.last <= e.logged || now.UnixNano()-e.logged < int64(sightingRepeat)) {
+				return
+			}
+			if lines++; lines > sightingsALog {
+				more++
+				return
+			}
+			e.logged = now.UnixNano()
+			x := e.export()
+			args := []any{"mac", x.MAC, "link", x.Link, "duid", fmt.Sprintf("%x", x.DUID), "messages", x.Count}
+			if x.Kind == IdentityMismatch {
+				args = append(args, "claimed-mac", x.Claimed)
+			}
+			s.log.Warn(x.Kind.String(), args...)
+		})
+	}
+	if more > 0 {
+		s.log.Warn("more clients are unknown or mismatched than are logged", "clients", more)
+	}
+}
