@@ -140,11 +140,6 @@ func listInterfaces(handle *netlink.Handle) ([]Interface, error) {
 	return found, nil
 }
 
-// eui64 is the link-local address that an interface without one would have; frames need a source.
-func eui64(m [6]byte) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
-}
-
 // follow joins the groups on interfaces that are newly served and forgets those that are gone. An interface that was
 // deleted has taken its membership with it; one that merely stopped being served leaves.
 func (s *Server) follow(groups *batch.Groups, joined, served map[int32]string) {

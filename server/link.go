@@ -91,6 +91,11 @@ type Interface struct {
 	Addresses []netip.Addr // IPv6 addresses that are usable as a source
 }
 
+// eui64 is the link-local address that an interface without one would have; frames need a source.
+func eui64(m [6]byte) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
+}
+
 // iface is an interface that is served.
 type iface struct {
 	name   string
