@@ -1,5 +1,10 @@
 package isc
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Ethernet is the ARP hardware type of Ethernet, the only one whose hosts are served.
 const Ethernet = 1
 
@@ -19,6 +24,14 @@ const (
 	Error
 )
 
+// String returns the severity as it is printed.
+func (s Severity) String() string {
+	if s == Error {
+		return "error"
+	}
+	return "warning"
+}
+
 // Diagnostic is one thing that is wrong with a lease file: where, what was found, what was done about it.
 type Diagnostic struct {
 	File     string
@@ -28,6 +41,15 @@ type Diagnostic struct {
 	Host     string // name of the host concerned, "" if none
 	Found    string // what was found
 	Done     string // what was done
+}
+
+// String writes the diagnostic on one line, in the form that editors jump to.
+func (d Diagnostic) String() string {
+	host := ""
+	if d.Host != "" {
+		host = fmt.Sprintf(" host %q:", d.Host)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s:%s %s; %s [%s]", d.File, d.Pos.Line, d.Pos.Col, d.Severity, host, d.Found, d.Done, d.Code)
 }
 
 // Statement is an executable statement or option of a host or a group, such as
@@ -55,6 +77,17 @@ type Host struct {
 	Addresses  []byte
 	Group      string // name of the group it belongs to, "" if none
 	Statements []Statement
+	Damaged    bool // a part of the record could not be read; there is a Diagnostic about it
+}
+
+// Clone returns a copy of h that shares no memory with it.
+func (h *Host) Clone() *Host {
+	c := *h
+	c.Hardware = slices.Clone(h.Hardware)
+	c.UID = slices.Clone(h.UID)
+	c.Addresses = slices.Clone(h.Addresses)
+	c.Statements = slices.Clone(h.Statements)
+	return &c
 }
 
 // Group is one group record: statements that hosts share.
