@@ -3,16 +3,17 @@ package leases
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/lease6/lease6/leases/isc"
 )
 
 // Errors that callers branch on.
 var (
-	ErrExists   = errors.New("leases: exists already")             // name or MAC is taken
-	ErrNotFound = errors.New("leases: no such host")               // nothing of that name
+	ErrExists   = errors.New("leases: exists already")              // name or MAC is taken
+	ErrNotFound = errors.New("leases: no such host")                // nothing of that name
 	ErrReadOnly = errors.New("leases: somebody else owns the file") // follow mode
-	ErrFailed   = errors.New("leases: the lease file failed")      // a write or sync failed; sticky until restart
+	ErrFailed   = errors.New("leases: the lease file failed")       // a write or sync failed; sticky until restart
 )
 
 // A Store holds the leases of one datacenter. The file is one today; a distributed engine can be another.
@@ -33,4 +34,33 @@ type Store interface {
 	Watch(ctx context.Context, fn func(Change)) error
 	// Status tells how the store is doing.
 	Status() Status
+}
+
+// Kind says what a Change is.
+type Kind uint8
+
+// Kinds of changes. After Reloaded, any lease may be another: readers look at the index afresh.
+const (
+	Put Kind = iota + 1
+	Deleted
+	Reloaded
+)
+
+// Change is one change of the leases, after it was published.
+type Change struct {
+	Kind Kind
+	Name string // of the host; "" for Reloaded
+}
+
+// Status tells how a store is doing.
+type Status struct {
+	Hosts    int
+	Loaded   time.Time // when the leases were last read as a whole
+	Changed  time.Time // when a lease last changed
+	Reloads  uint64    // times that they were read as a whole, beyond the first
+	Records  uint64    // hosts and deletions read or written since
+	Warnings int       // found when they were last read as a whole
+	Errors   int
+	Kept     int    // leases that are served although the file no longer has them, because it is broken
+	Problem  string // what is wrong with the file now; "" if nothing is
 }

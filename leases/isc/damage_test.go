@@ -166,6 +166,8 @@ func TestStatements(t *testing.T) {
 		{"option dhcp6.domain-search \"a.bc\", \"d\";", "dhcp6.domain-search", "0161026263000164" + "00"},
 		{"supersede dhcp6.domain-search = 01:61:00;", "dhcp6.domain-search", "016100"},
 		{"supersede server.default-lease-time = 00:00:04:b0;", "server.default-lease-time", "000004b0"},
+		{"supersede server.default-lease-time = 1200;", "server.default-lease-time", "000004b0"},
+		{"supersede dhcp6.preference = 10;", "dhcp6.preference", "10"},
 		{"default-lease-time 1200;", "server.default-lease-time", "000004b0"},
 		{"option dhcp6.preference 10;", "dhcp6.preference", "0a"},
 		{"option dhcp6.bootfile-url \"http://a\";", "dhcp6.bootfile-url", "687474703a2f2f61"},

@@ -53,7 +53,7 @@ func (s *Scanner) groupRecord(c *cursor) Kind {
 	g := &s.group
 	c.body(name, func(text []byte, at int, sound bool) {
 		switch word := string(firstWord(text)); {
-		case !sound:
+		case !sound, !wholeStrings(text):
 			c.problem(at, Error, "torn-statement", name, "group statement "+quote(text)+" without its end", "left out")
 		case word == "dynamic":
 		case word == "deleted":
@@ -258,8 +258,32 @@ func (s *Scanner) hostStatement(c *cursor, h *Host, text []byte, at int, sound b
 		}
 		h.Group = string(name)
 	default:
+		if !wholeStrings(text) {
+			bad("torn-string", "left out")
+			return
+		}
 		h.Statements = append(h.Statements, newStatement(text))
 	}
+}
+
+// wholeStrings reports whether every string that a statement begins also ends.
+func wholeStrings(text []byte) bool {
+	for c := (cursor{b: text, eof: true}); c.i < len(c.b); c.i++ {
+		switch c.b[c.i] {
+		case '"':
+			begin := c.i
+			if c.quoted(); c.i == begin || c.i >= len(c.b) || c.b[c.i] != '"' {
+				return false
+			}
+		case '#':
+			n := bytes.IndexByte(c.b[c.i:], '\n')
+			if n < 0 {
+				return false // its end would be taken for part of the comment
+			}
+			c.i += n
+		}
+	}
+	return true
 }
 
 func firstWord(text []byte) []byte {

@@ -68,3 +68,40 @@ func formOf(name string) form {
 	}
 	return formBytes
 }
+
+// WellFormed reports whether value can be the value of the option of this name, as far as its form is known: clients
+// drop an answer with a list of name servers that is not a multiple of 16 bytes long.
+func WellFormed(name string, value []byte) bool {
+	switch formOf(name) {
+	case formAddresses:
+		return len(value) > 0 && len(value)%16 == 0
+	case formDomains:
+		return domainsWellFormed(value)
+	case formUint8:
+		return len(value) == 1
+	case formUint32:
+		return len(value) == 4
+	}
+	return true
+}
+
+// domainsWellFormed reports whether b is a list of uncompressed domain names (RFC 9915 §10).
+func domainsWellFormed(b []byte) bool {
+	if len(b) == 0 || b[len(b)-1] != 0 {
+		return false
+	}
+	for length := 0; len(b) > 0; {
+		n := int(b[0])
+		if n > 63 || n >= len(b) {
+			return false
+		}
+		if length += n + 1; length > 255 {
+			return false
+		}
+		if n == 0 {
+			length = 0
+		}
+		b = b[n+1:]
+	}
+	return true
+}

@@ -24,12 +24,13 @@ func newStatement(text []byte) Statement {
 		if !ok {
 			name, value = cutField(rest)
 		}
-		s.set(string(bytes.TrimSpace(name)), value)
+		s.set(string(bytes.TrimSpace(name)), value, ok)
 	case "option":
 		name, value := cutField(rest)
-		s.set(string(name), bytes.TrimPrefix(bytes.TrimSpace(value), []byte{'='}))
+		value, ok := bytes.CutPrefix(bytes.TrimSpace(value), []byte{'='})
+		s.set(string(name), value, ok)
 	case "default-lease-time", "max-lease-time", "min-lease-time", "preferred-lifetime":
-		s.set("server."+word, rest)
+		s.set("server."+word, rest, false)
 	}
 	return s
 }
@@ -67,14 +68,20 @@ func cutField(b []byte) (field, rest []byte) {
 	return b, nil
 }
 
-// set gives the statement its name, and its value in wire format if that can be told from the text alone.
-func (s *Statement) set(name string, text []byte) {
+// set gives the statement its name, and its value in wire format if that can be told from the text alone. Behind an
+// equals sign stands an expression, in which «10» is one hexadecimal byte; elsewhere it is a number.
+func (s *Statement) set(name string, text []byte, expression bool) {
 	text = bytes.TrimSpace(text)
-	if value, ok := typedValue(name, text); ok {
-		s.Name, s.Value = name, value
-		return
-	}
 	s.Name = name
+	if expression {
+		if value, ok := evaluate(text); ok {
+			s.Value = value
+			return
+		}
+	}
+	if value, ok := typedValue(name, text); ok {
+		s.Value = value
+	}
 }
 
 // typedValue reads a value as the type of its option demands; hexadecimal bytes, concat() and strings are the same for

@@ -1,0 +1,166 @@
+package leases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/lease6/lease6/leases/isc"
+)
+
+// FileOptions are what a File can do without.
+type FileOptions struct {
+	Logger *slog.Logger // nil discards
+}
+
+// File is a Store over an ISC lease file that somebody else writes. It follows that file for as long as Run runs.
+type File struct {
+	path string
+	log  *slog.Logger
+
+	mu    sync.RWMutex // guards index and what is in it; readers hold it for a batch of packets
+	index *Index
+
+	watchers watchers
+	reload   chan chan error // asks Run to take the file as it stands
+
+	statusMu sync.Mutex
+	status   Status
+
+	// What Run knows of the file, and nobody else reads.
+	at       place
+	keptFor  string    // why leases are kept that the file lacks; "" if none are
+	trouble  string    // last trouble that was logged, so that it is logged once
+	tornFrom time.Time // since when an incomplete record stands at the end
+	tornTold bool
+}
+
+// Open reads a lease file. Damage is logged and in the Status; only a file that cannot be read is an error.
+func Open(path string, o FileOptions) (*File, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &File{path: path, log: o.Logger, reload: make(chan chan error)}
+	got, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f.index, f.at = got.ix, got.at
+	f.tell(got.diagnostics)
+	f.status = Status{Hosts: got.ix.Len(), Loaded: time.Now(), Changed: got.at.modified}
+	f.status.count(got.diagnostics)
+	return f, nil
+}
+
+// Acquire gives read access to the current index until Release.
+func (f *File) Acquire() *Index {
+	f.mu.RLock()
+	return f.index
+}
+
+// Release ends the access that Acquire gave.
+func (f *File) Release() { f.mu.RUnlock() }
+
+// Put is refused: somebody else writes the file.
+func (f *File) Put(context.Context, *isc.Host, bool) error {
+	return fmt.Errorf("%s: %w", f.path, ErrReadOnly)
+}
+
+// Delete is refused: somebody else writes the file.
+func (f *File) Delete(context.Context, string) error {
+	return fmt.Errorf("%s: %w", f.path, ErrReadOnly)
+}
+
+// Watch calls fn for every change until ctx ends, from one goroutine.
+func (f *File) Watch(ctx context.Context, fn func(Change)) error { return f.watchers.watch(ctx, fn) }
+
+// Status tells how the file is doing.
+func (f *File) Status() Status {
+	f.statusMu.Lock()
+	defer f.statusMu.Unlock()
+	return f.status
+}
+
+// Reload reads the whole file and takes it as it stands, also if that loses leases: an operator wants it so. A file
+// that cannot be read changes nothing. It works while Run does.
+func (f *File) Reload(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case f.reload <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Status) count(diagnostics []isc.Diagnostic) {
+	s.Warnings, s.Errors = 0, 0
+	for i := range diagnostics {
+		if diagnostics[i].Severity == isc.Error {
+			s.Errors++
+		} else {
+			s.Warnings++
+		}
+	}
+}
+
+// tell logs what is wrong with the file, not all of it if that is much.
+func (f *File) tell(diagnostics []isc.Diagnostic) {
+	const most = 20
+	for i, d := range diagnostics {
+		if i == most {
+			f.log.Warn("more is wrong with the lease file", "problems", len(diagnostics)-most,
+				"remedy", "lease6 leases check "+f.path)
+			return
+		}
+		level := slog.LevelWarn
+		if d.Severity == isc.Error {
+			level = slog.LevelError
+		}
+		f.log.Log(context.Background(), level, "lease file: "+d.Found, "done", d.Done, "host", d.Host,
+			"at", fmt.Sprintf("%s:%d:%d", d.File, d.Pos.Line, d.Pos.Col), "code", d.Code)
+	}
+}
+
+// inTrouble notes what is wrong with the file, and logs it when it is new.
+func (f *File) inTrouble(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	f.statusMu.Lock()
+	f.status.Problem = text
+	f.statusMu.Unlock()
+	if text == f.trouble {
+		return
+	}
+	f.trouble = text
+	if text != "" {
+		f.log.Error("lease file: going on with the leases read before", "error", text)
+	} else {
+		f.log.Info("lease file: all is well again", "file", f.path)
+	}
+}
+
+// errTorn says that the file ends within a record for longer than it takes to write one.
+var errTorn = errors.New("the last record is incomplete")
+
+// place is how far a file was read, and which file that was.
+type place struct {
+	info     os.FileInfo
+	tail     isc.Pos // behind the last complete record
+	whole    bool    // nothing stands behind tail
+	modified time.Time
+	size     int64
+	head     []byte // the first bytes
+	mark     []byte // the bytes in front of tail
+}
