@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,11 +33,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := rootCommand().ExecuteContext(ctx)
 	stop()
-	os.Exit(statusOf(err))
+	os.Exit(statusOf(os.Stderr, err))
 }
 
 // statusOf prints an error that nobody has told yet and returns the exit status for it.
-func statusOf(err error) int {
+func statusOf(w io.Writer, err error) int {
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -44,7 +45,7 @@ func statusOf(err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintln(os.Stderr, "lease6:", err)
+	fmt.Fprintln(w, "lease6:", err)
 	return exitError
 }
 

@@ -32,7 +32,8 @@ func (s Severity) String() string {
 	return "warning"
 }
 
-// Diagnostic is one thing that is wrong with a lease file: where, what was found, what was done about it.
+// Diagnostic is one thing that is wrong with a lease file: where, what was found, what was done about it. Without a
+// line it concerns the host as a whole.
 type Diagnostic struct {
 	File     string
 	Pos      Pos
@@ -49,7 +50,11 @@ func (d Diagnostic) String() string {
 	if d.Host != "" {
 		host = fmt.Sprintf(" host %q:", d.Host)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s:%s %s; %s [%s]", d.File, d.Pos.Line, d.Pos.Col, d.Severity, host, d.Found, d.Done, d.Code)
+	at := d.File
+	if d.Pos.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d", d.File, d.Pos.Line, d.Pos.Col)
+	}
+	return fmt.Sprintf("%s: %s:%s %s; %s [%s]", at, d.Severity, host, d.Found, d.Done, d.Code)
 }
 
 // Statement is an executable statement or option of a host or a group, such as
