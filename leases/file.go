@@ -50,7 +50,7 @@ func Open(path string, o FileOptions) (*File, error) {
 		return nil, err
 	}
 	f.index, f.at = got.ix, got.at
-	f.tell(got.diagnostics)
+	tellDiagnostics(f.log, path, got.diagnostics)
 	f.status = Status{Hosts: got.ix.Len(), Loaded: time.Now(), Changed: got.at.modified}
 	f.status.count(got.diagnostics)
 	return f, nil
@@ -99,35 +99,6 @@ func (f *File) Reload(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-func (s *Status) count(diagnostics []isc.Diagnostic) {
-	s.Warnings, s.Errors = 0, 0
-	for i := range diagnostics {
-		if diagnostics[i].Severity == isc.Error {
-			s.Errors++
-		} else {
-			s.Warnings++
-		}
-	}
-}
-
-// tell logs what is wrong with the file, not all of it if that is much.
-func (f *File) tell(diagnostics []isc.Diagnostic) {
-	const most = 20
-	for i, d := range diagnostics {
-		if i == most {
-			f.log.Warn("more is wrong with the lease file", "problems", len(diagnostics)-most,
-				"remedy", "lease6 leases check "+f.path)
-			return
-		}
-		level := slog.LevelWarn
-		if d.Severity == isc.Error {
-			level = slog.LevelError
-		}
-		f.log.Log(context.Background(), level, "lease file: "+d.Found, "done", d.Done, "host", d.Host,
-			"at", fmt.Sprintf("%s:%d:%d", d.File, d.Pos.Line, d.Pos.Col), "code", d.Code)
 	}
 }
 

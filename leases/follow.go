@@ -211,7 +211,7 @@ func (f *File) takeAppended(file *os.File, info os.FileInfo) {
 		f.inTrouble(fmt.Errorf("read leases: %w", err))
 		return
 	}
-	f.tell(append(l.diagnostics, s.Diagnostics()...))
+	tellDiagnostics(f.log, f.path, append(l.diagnostics, s.Diagnostics()...))
 	f.statusMu.Lock()
 	f.status.Records += uint64(records)
 	f.statusMu.Unlock()
@@ -388,7 +388,7 @@ func (f *File) swap(got *reading, kept int) {
 	f.mu.Unlock()
 	f.at, f.keptFor = got.at, ""
 	f.noteTail()
-	f.tell(got.diagnostics)
+	tellDiagnostics(f.log, f.path, got.diagnostics)
 	f.log.Info("lease file: read anew", "file", f.path, "hosts", got.ix.Len(), "before", before)
 	f.statusMu.Lock()
 	f.status.Hosts, f.status.Kept = got.ix.Len(), kept

@@ -181,6 +181,12 @@ func (ix *Index) Host(id ID) isc.Host {
 	return h
 }
 
+// Group returns a group of statements by name.
+func (ix *Index) Group(name string) (isc.Group, bool) {
+	statements, ok := ix.sets.groups[name]
+	return isc.Group{Name: name, Statements: append([]isc.Statement(nil), statements...)}, ok
+}
+
 // All visits the hosts. In an index that was just loaded they come in the order of the file.
 func (ix *Index) All() iter.Seq[ID] {
 	return func(yield func(ID) bool) {

@@ -3,6 +3,8 @@ package leases
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/lease6/lease6/leases/isc"
@@ -63,4 +65,32 @@ type Status struct {
 	Errors   int
 	Kept     int    // leases that are served although the file no longer has them, because it is broken
 	Problem  string // what is wrong with the file now; "" if nothing is
+}
+
+func (s *Status) count(diagnostics []isc.Diagnostic) {
+	s.Warnings, s.Errors = 0, 0
+	for i := range diagnostics {
+		if diagnostics[i].Severity == isc.Error {
+			s.Errors++
+		} else {
+			s.Warnings++
+		}
+	}
+}
+
+// tellDiagnostics logs what is wrong with a lease file, not all of it if that is much.
+func tellDiagnostics(log *slog.Logger, path string, diagnostics []isc.Diagnostic) {
+	const most = 20
+	for i, d := range diagnostics {
+		if i == most {
+			log.Warn("more is wrong with the lease file", "problems", len(diagnostics)-most, "remedy", "lease6 leases check "+path)
+			return
+		}
+		level := slog.LevelWarn
+		if d.Severity == isc.Error {
+			level = slog.LevelError
+		}
+		log.Log(context.Background(), level, "lease file: "+d.Found, "done", d.Done, "host", d.Host,
+			"at", fmt.Sprintf("%s:%d:%d", d.File, d.Pos.Line, d.Pos.Col), "code", d.Code)
+	}
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/labtest"
+)
+
+// labs numbers the labs of this test process.
+var labs labtest.Counter
+
+// lease6d is the server under test, built by TestMain.
+var lease6d struct {
+	path string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait for clients more than they work.
+	parallel := true
+	flag.Visit(func(f *flag.Flag) { parallel = parallel && f.Name != "test.parallel" })
+	if parallel {
+		_ = flag.Set("test.parallel", "8") // fails only for a flag that does not exist
+	}
+	os.Exit(run(m))
+}
+
+// run builds the server, runs the tests and looks for what they left behind.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "lease6-lab-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	lease6d.path = filepath.Join(dir, "lease6d")
+	if out, err := exec.Command("go", "build", "-o", lease6d.path, "../lease6d").CombinedOutput(); err != nil {
+		lease6d.err = fmt.Errorf("go build ../lease6d: %w: %s", err, out)
+	}
+	files := openFiles()
+	status := m.Run()
+	if err := leftovers(files); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, "the tests left something behind:", err)
+		return 1
+	}
+	return status
+}
+
+// openFiles returns how many file descriptors this process has.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+// leftovers says which namespaces, directories, files or goroutines are left of this process's labs.
+func leftovers(files int) error {
+	var errs []error
+	prefix := fmt.Sprintf("lease6-%d-", os.Getpid())
+	for _, dir := range []string{"/run/netns", os.TempDir()} {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), prefix) {
+				errs = append(errs, fmt.Errorf("%s in %s", e.Name(), dir))
+			}
+		}
+	}
+	// A goroutine that has just done its work may still be ending.
+	const enough = 8
+	for range 50 {
+		if runtime.NumGoroutine() <= enough && openFiles() <= files+enough {
+			return errors.Join(errs...)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	stacks := make([]byte, 1<<16)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return errors.Join(append(errs, fmt.Errorf("%d file descriptors, before %d; goroutines:\n%s", openFiles(), files, stacks))...)
+}

@@ -1,0 +1,176 @@
+package leases
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/lease6/lease6/leases/isc"
+)
+
+// ConflictError refuses a host because another has its name or its MAC. It is an ErrExists.
+type ConflictError struct {
+	Field string // "name" or "mac"
+	Host  string // who has it
+}
+
+// Error says who has what.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("leases: the %s is that of host %q", e.Field, e.Host)
+}
+
+// Is makes a ConflictError an ErrExists.
+func (e *ConflictError) Is(target error) bool { return target == ErrExists }
+
+// JournalOptions are what a Journal can do without.
+type JournalOptions struct {
+	Logger *slog.Logger // nil discards
+}
+
+// Journal is a Store that owns its lease file: nobody else may write it. Every change is appended as ISC dhcpd would
+// append it, made durable, then served, then answered; changes that arrive while the disk is busy share the next sync.
+type Journal struct {
+	path string
+	log  *slog.Logger
+
+	mu    sync.RWMutex // guards index and what is in it; readers hold it for a batch of packets
+	index *Index
+
+	watchers watchers
+	requests chan *request
+	ended    chan struct{} // closed when Run ends
+
+	statusMu sync.Mutex
+	status   Status
+
+	// What only Run touches.
+	file   *os.File
+	size   int64 // of the file, all of it durable
+	live   int64 // size when the file was last written anew, or loaded
+	failed error // sticky
+	sync   func(*os.File) error
+}
+
+// request is one change that somebody waits for.
+type request struct {
+	host      *isc.Host // to put
+	exclusive bool
+	group     *isc.Group // to put or delete
+	name      string     // host to delete
+	done      chan error // has room for the answer
+}
+
+// OwnFile opens a lease file for writing and reads it. An incomplete last record, left behind by a crash, was never
+// acknowledged to anybody; it is moved to FILE.torn, so that what is appended next can be read by ISC dhcpd too.
+func OwnFile(path string, o JournalOptions) (*Journal, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open leases: %w", err)
+	}
+	j := &Journal{path: path, log: o.Logger, file: file, sync: syncData, requests: make(chan *request), ended: make(chan struct{})}
+	if err := j.open(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return j, nil
+}
+
+func (j *Journal) open() error {
+	if err := lockFile(j.file); err != nil {
+		return fmt.Errorf("open leases: %s is in use by another process: %w", j.path, err)
+	}
+	got, err := readFile(j.path)
+	if err != nil {
+		return err
+	}
+	if !got.at.whole {
+		if err := j.cutTorn(got.at.tail.Offset); err != nil {
+			return fmt.Errorf("open leases: %w", err)
+		}
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return fmt.Errorf("open leases: %w", err)
+	}
+	j.index, j.size, j.live = got.ix, info.Size(), info.Size()
+	tellDiagnostics(j.log, j.path, got.diagnostics)
+	j.status = Status{Hosts: got.ix.Len(), Loaded: time.Now(), Changed: got.at.modified}
+	j.status.count(got.diagnostics)
+	return nil
+}
+
+// Acquire gives read access to the current index until Release.
+func (j *Journal) Acquire() *Index {
+	j.mu.RLock()
+	return j.index
+}
+
+// Release ends the access that Acquire gave.
+func (j *Journal) Release() { j.mu.RUnlock() }
+
+// Watch calls fn for every change until ctx ends, from one goroutine.
+func (j *Journal) Watch(ctx context.Context, fn func(Change)) error { return j.watchers.watch(ctx, fn) }
+
+// Status tells how the journal is doing.
+func (j *Journal) Status() Status {
+	j.statusMu.Lock()
+	defer j.statusMu.Unlock()
+	return j.status
+}
+
+// Put creates a host, or replaces the one of its name unless exclusive. It returns when the host is durable and
+// served. A host whose name (if exclusive) or MAC another has is refused with a *ConflictError.
+func (j *Journal) Put(ctx context.Context, h *isc.Host, exclusive bool) error {
+	if err := validate(h); err != nil {
+		return err
+	}
+	return j.ask(ctx, &request{host: h.Clone(), exclusive: exclusive, name: h.Name})
+}
+
+// Delete cancels a host. It returns when that is durable and in force.
+func (j *Journal) Delete(ctx context.Context, name string) error {
+	return j.ask(ctx, &request{name: name})
+}
+
+// PutGroup creates, replaces or, with Deleted, removes a group of statements.
+func (j *Journal) PutGroup(ctx context.Context, g *isc.Group) error {
+	s := isc.NewScanner(bytes.NewReader(isc.AppendGroup(nil, g)), isc.Options{})
+	if !s.Scan() || s.Kind() != isc.KindGroup || s.Group().Name != g.Name || s.Scan() || len(s.Diagnostics()) > 0 {
+		return fmt.Errorf("leases: group %q cannot be written so that it reads back", g.Name)
+	}
+	return j.ask(ctx, &request{group: g, name: g.Name})
+}
+
+// validate refuses what would not come back from the file as it is: statements are text, and text can contain
+// anything.
+func validate(h *isc.Host) error {
+	if h.Deleted || len(h.Name) == 0 || len(h.Name) > longestName {
+		return fmt.Errorf("leases: host %q: no host to put", h.Name)
+	}
+	s := isc.NewScanner(bytes.NewReader(isc.AppendHost(nil, h)), isc.Options{})
+	if !s.Scan() || s.Kind() != isc.KindHost || !s.Host().Equal(h) || s.Host().Damaged || s.Scan() {
+		return fmt.Errorf("leases: host %q cannot be written so that it reads back", h.Name)
+	}
+	return nil
+}
+
+// ask hands a request to Run and waits for the answer.
+func (j *Journal) ask(ctx context.Context, r *request) error {
+	r.done = make(chan error, 1)
+	select {
+	case j.requests <- r:
+	case <-ctx.Done():
+		return fmt.Errorf("leases: %s: %w", j.path, ctx.Err())
+	case <-j.ended:
+		return fmt.Errorf("leases: %s: %w", j.path, os.ErrClosed)
+	}
+	// It is being written: there is no way back, and the answer comes soon.
+	return <-r.done
+}
