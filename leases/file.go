@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -124,14 +123,3 @@ func (f *File) inTrouble(err error) {
 
 // errTorn says that the file ends within a record for longer than it takes to write one.
 var errTorn = errors.New("the last record is incomplete")
-
-// place is how far a file was read, and which file that was.
-type place struct {
-	info     os.FileInfo
-	tail     isc.Pos // behind the last complete record
-	whole    bool    // nothing stands behind tail
-	modified time.Time
-	size     int64
-	head     []byte // the first bytes
-	mark     []byte // the bytes in front of tail
-}

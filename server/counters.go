@@ -1,6 +1,7 @@
 package server
 
 import (
+	"iter"
 	"sync/atomic"
 
 	"github.com/lease6/lease6/server/config"
@@ -109,4 +110,36 @@ func typeIndex(t byte) byte {
 		return 0
 	}
 	return t
+}
+
+// typeNames name the messages of a client (RFC 9915 §7.3); the others are counted as type 0.
+var typeNames = [NumTypes]string{
+	"other", "solicit", "advertise", "request", "confirm", "renew", "rebind", "reply", "release", "decline", "reconfigure",
+	"information-request", "relay-forward", "relay-reply",
+}
+
+var sourceNames = [config.SourceDUID + 1]string{"none", "option-79", "frame", "eui-64", "duid"}
+
+// All visits the counters that are not zero, by name: "received.solicit", "dropped.malformed", "source.frame".
+func (c *Counters) All() iter.Seq2[string, uint64] {
+	type group struct {
+		prefix string
+		names  []string
+		counts []uint64
+	}
+	groups := []group{
+		{"received.", typeNames[:], c.Received[:]}, {"answered.", typeNames[:], c.Answered[:]},
+		{"dropped.", dropNames[:], c.Dropped[:]}, {"source.", sourceNames[:], c.Source[:]},
+		{"", []string{"relayed", "unknown", "mismatch", "bad-option-79", "declined"},
+			[]uint64{c.Relayed, c.Unknown, c.Mismatch, c.BadOption79, c.Declined}},
+	}
+	return func(yield func(string, uint64) bool) {
+		for _, g := range groups {
+			for i, n := range g.counts {
+				if n != 0 && !yield(g.prefix+g.names[i], n) {
+					return
+				}
+			}
+		}
+	}
 }
