@@ -82,7 +82,7 @@ Exit status: 0 stopped by a signal, 1 failed, 2 wrong flags or configuration.`,
 	fl.StringVarP(&f.config, "config", "c", "", "configuration file (TOML; default "+defaultConfig+", unless --leases is given)")
 	fl.StringVar(&f.leases, "leases", "", "serve this lease file without a configuration file")
 	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "with --leases: interface to serve, or a pattern such as 'bond0.*'; may be repeated")
-	fl.StringVar(&f.stateDir, "state-dir", "", "with --leases: where the server DUID is kept (default /var/lib/lease6d)")
+	fl.StringVar(&f.stateDir, "state-dir", "", "with --leases: where the server DUID is kept (default "+config.DefaultStateDir+")")
 	fl.BoolVar(&f.checkConfig, "check-config", false, "read the configuration and the lease file, say what is wrong, and exit")
 	fl.BoolVar(&f.printConfig, "print-config", false, "print the commented reference configuration and exit")
 	fl.StringVar(&f.logLevel, "log-level", "info", "least level to log: debug, info, warn, error")

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// DefaultStateDir is where the server's state is kept unless the configuration says otherwise.
+const DefaultStateDir = "/var/lib/lease6d"
+
 // Config is what lease6d is told. Everything in it is parsed and checked; nothing needs parsing again.
 type Config struct {
 	Leases  Leases
@@ -70,6 +73,21 @@ const (
 	SourceDUID                       // DUID-LL or DUID-LLT of hardware type 1
 )
 
+// String returns the source's name in the file.
+func (s Source) String() string {
+	switch s {
+	case SourceOption79:
+		return "option-79"
+	case SourceFrame:
+		return "frame"
+	case SourceEUI64:
+		return "eui-64"
+	case SourceDUID:
+		return "duid"
+	}
+	return "none"
+}
+
 // Identity says how a client's MAC is found.
 type Identity struct {
 	Order      []Source // sources to use, in this order
@@ -84,6 +102,14 @@ const (
 	MismatchDrop                      // do not answer
 )
 
+// String returns the choice's name in the file.
+func (m Mismatch) String() string {
+	if m == MismatchDrop {
+		return "drop"
+	}
+	return "serve"
+}
+
 // Unknown says what a client without a lease hears.
 type Unknown uint8
 
@@ -91,3 +117,11 @@ const (
 	UnknownRefuse Unknown = iota + 1 // NoAddrsAvail (default)
 	UnknownIgnore                    // silence
 )
+
+// String returns the choice's name in the file.
+func (u Unknown) String() string {
+	if u == UnknownIgnore {
+		return "ignore"
+	}
+	return "refuse"
+}
