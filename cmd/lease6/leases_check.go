@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -119,8 +120,8 @@ func printCheck(w io.Writer, s checkSummary, diagnostics []isc.Diagnostic) error
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s: %d hosts, %d served with %d addresses, %d not served; %d errors, %d warnings\n",
-		s.File, s.Hosts, s.Served, s.Addresses, s.NotServed, s.Errors, s.Warnings)
+	_, err := fmt.Fprintf(w, "%s: %s, %d served with %s, %d not served; %s, %s\n", s.File, count(s.Hosts, "host"), s.Served,
+		count(s.Addresses, "address"), s.NotServed, count(s.Errors, "error"), count(s.Warnings, "warning"))
 	return err
 }
 
@@ -132,4 +133,16 @@ func tell(w io.Writer, diagnostics []isc.Diagnostic) error {
 	var s checkSummary
 	s.count(diagnostics)
 	return s.status()
+}
+
+// count writes a number and the word for what is counted.
+func count(n int, word string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(word, "s"):
+		word += "es"
+	default:
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/leases"
+	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/leases/isc"
 )
 

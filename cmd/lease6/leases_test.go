@@ -57,10 +57,10 @@ func TestCheck(t *testing.T) {
 		{"sound", sample, 0, "standard input: 3 hosts, 2 served with 2 addresses, 1 not served; 0 errors, 0 warnings\n"},
 		{"warning", sample + strings.Replace(sample, "host v4_host", "host v4_host ", 1)[strings.Index(sample, "host v4_host"):], 1,
 			"standard input:22:1: warning: host \"v4_host\": a second record of the name, not deleted in between; replaces the first [duplicate-name]\n" +
-				"standard input: 3 hosts, 2 served with 2 addresses, 1 not served; 0 errors, 1 warnings\n"},
+				"standard input: 3 hosts, 2 served with 2 addresses, 1 not served; 0 errors, 1 warning\n"},
 		{"error", sample + torn, 2,
 			"standard input:25:3: error: host \"torn_host\": \"fixed-address 32.1.13.\", a statement without its end; left out [torn-statement]\n" +
-				"standard input: 3 hosts, 2 served with 2 addresses, 1 not served; 1 errors, 0 warnings\n"},
+				"standard input: 3 hosts, 2 served with 2 addresses, 1 not served; 1 error, 0 warnings\n"},
 		{"empty", "", 0, "standard input: 0 hosts, 0 served with 0 addresses, 0 not served; 0 errors, 0 warnings\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
