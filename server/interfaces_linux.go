@@ -33,19 +33,18 @@ func (s *Server) watchInterfaces(ctx context.Context, listed func()) error {
 	}
 	defer handle.Close()
 
-	changed := make(chan struct{}, 1)
-	stop, err := subscribe(changed)
+	stop, err := subscribe(s.look)
 	if err != nil {
 		return err
 	}
 	defer stop()
 
-	joined := make(map[int32]string)
+	joined := make(map[int32]Interface)
 	look := func() {
 		found, err := listInterfaces(handle)
 		if err != nil {
 			s.log.Error("cannot list the interfaces; serving those known", "error", err)
-			poke(changed)
+			poke(s.look)
 			return
 		}
 		s.follow(groups, joined, s.setInterfaces(found))
@@ -56,7 +55,7 @@ func (s *Server) watchInterfaces(ctx context.Context, listed func()) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
+		case <-s.look:
 		}
 		select {
 		case <-ctx.Done():
@@ -64,14 +63,6 @@ func (s *Server) watchInterfaces(ctx context.Context, listed func()) error {
 		case <-time.After(settle):
 		}
 		look()
-	}
-}
-
-// poke says that there is something to look at, once.
-func poke(changed chan<- struct{}) {
-	select {
-	case changed <- struct{}{}:
-	default:
 	}
 }
 
@@ -141,23 +132,24 @@ func listInterfaces(handle *netlink.Handle) ([]Interface, error) {
 }
 
 // follow joins the groups on interfaces that are newly served and forgets those that are gone. An interface that was
-// deleted has taken its membership with it; one that merely stopped being served leaves.
-func (s *Server) follow(groups *batch.Groups, joined, served map[int32]string) {
-	for index, name := range joined {
-		if served[index] != name {
+// deleted has taken its membership with it; one that merely stopped being served leaves. One whose addresses changed may
+// have lost its IPv6 state and with it the membership (a small MTU does that): joining again costs nothing.
+func (s *Server) follow(groups *batch.Groups, joined, served map[int32]Interface) {
+	for index, i := range joined {
+		if served[index].Name != i.Name {
 			delete(joined, index)
 			// It fails for an interface that no longer exists, and then nothing is left to do.
 			_ = groups.Leave(int(index))
 		}
 	}
-	for index, name := range served {
-		if joined[index] == name {
+	for index, i := range served {
+		if old, ok := joined[index]; ok && slices.Equal(old.Addresses, i.Addresses) {
 			continue
 		}
 		if err := groups.Join(int(index)); err != nil {
-			s.log.Error("cannot join the DHCPv6 multicast groups", "interface", name, "error", err)
+			s.log.Error("cannot join the DHCPv6 multicast groups", "interface", i.Name, "error", err)
 			continue
 		}
-		joined[index] = name
+		joined[index] = i
 	}
 }

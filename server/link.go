@@ -104,6 +104,14 @@ type iface struct {
 	global [16]byte // another address of ours on it, the source of answers to a relay's global address; zero if none
 }
 
+// linkName is the name of the link that an interface belongs to; "" if it belongs to none.
+func (f *iface) linkName() string {
+	if f.link == nil {
+		return ""
+	}
+	return f.link.name
+}
+
 // policy is all that answering depends on, apart from the leases. It is immutable: a change of configuration or of
 // interfaces makes a new one.
 type policy struct {

@@ -32,6 +32,8 @@ type Server struct {
 	workers []*worker              // made by Run before it is ready, then constant
 	started atomic.Bool
 
+	look chan struct{} // has one element if the interfaces should be looked at
+
 	mu         sync.Mutex // guards the inputs of the policy while a new one is made
 	dynamic    config.Dynamic
 	interfaces []Interface
@@ -48,7 +50,7 @@ func New(cfg *config.Config, store leases.Store, duid []byte, o Options) (*Serve
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{store: store, static: cfg.Server, duid: duid, log: o.Logger, dynamic: cfg.Dynamic}
+	s := &Server{store: store, static: cfg.Server, duid: duid, log: o.Logger, dynamic: cfg.Dynamic, look: make(chan struct{}, 1)}
 	s.policy.Store(newPolicy(s.dynamic, duid, nil))
 	return s, nil
 }
@@ -62,39 +64,53 @@ func (s *Server) Reload(cfg *config.Config) error {
 	defer s.mu.Unlock()
 	s.dynamic = cfg.Dynamic
 	s.renew()
+	poke(s.look) // other interfaces may be served now: their groups must be joined
 	return nil
 }
 
-// setInterfaces tells which interfaces there are now. It returns the indexes of those that are served.
-func (s *Server) setInterfaces(interfaces []Interface) map[int32]string {
+// poke says that there is something to look at, once.
+func poke(look chan<- struct{}) {
+	select {
+	case look <- struct{}{}:
+	default:
+	}
+}
+
+// setInterfaces tells which interfaces there are now. It returns those that are served, by index.
+func (s *Server) setInterfaces(interfaces []Interface) map[int32]Interface {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.interfaces = interfaces
-	return s.renew()
+	s.renew()
+	served := make(map[int32]Interface)
+	for _, i := range interfaces {
+		if s.policy.Load().ifaces[i.Index] != nil {
+			served[i.Index] = i
+		}
+	}
+	return served
 }
 
 // renew makes a new policy. The caller holds mu.
-func (s *Server) renew() map[int32]string {
+func (s *Server) renew() {
 	p := newPolicy(s.dynamic, s.duid, s.interfaces)
 	before := s.policy.Swap(p)
-	served := make(map[int32]string, len(p.ifaces))
 	for index, f := range p.ifaces {
-		served[index] = f.name
+		if old := before.ifaces[index]; old != nil && old.name == f.name && old.linkName() == f.linkName() {
+			continue
+		}
 		if f.link == nil {
 			s.log.Warn("interface belongs to no link: its clients are not answered", "interface", f.name,
 				"remedy", "name it in a [[link]], or add a link with the prefix ::/0")
 			continue
 		}
-		if old := before.ifaces[index]; old == nil || old.name != f.name || old.link == nil || old.link.name != f.link.name {
-			s.log.Info("serving interface", "interface", f.name, "link", f.link.name)
-		}
+		s.log.Info("serving interface", "interface", f.name, "link", f.link.name)
 	}
 	for index, f := range before.ifaces {
 		if p.ifaces[index] == nil {
 			s.log.Info("interface is no longer served", "interface", f.name)
 		}
 	}
-	return served
 }
 
 // Run serves until ctx ends. It calls ready once, when packets are being answered.

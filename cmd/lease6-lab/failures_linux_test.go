@@ -12,7 +12,7 @@ import (
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/clients"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/datacenter"
-	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/frame"
 )
 
 // The tests of this file are the failures of other servers that made this one necessary.
@@ -88,7 +88,7 @@ func TestClaim(t *testing.T) {
 			for _, g := range []*guest{tenant, stranger} {
 				g.wireDUIDs(nil, claimed)
 				for _, p := range g.taps[0].Packets() {
-					if !p.Out && slices.Contains(p.Addresses(), victim.leases[0]) {
+					if answer(p) && slices.Contains(p.Addresses(), victim.leases[0]) {
 						t.Errorf("%s was offered the victim's address", g.machine.Name)
 					}
 				}
@@ -126,7 +126,7 @@ func TestReinstall(t *testing.T) {
 					t.Errorf("%s: DUID %x, want a DUID-LL", boot.client.Name, duid)
 				}
 				for _, p := range g.taps[0].Packets()[before[0]:] {
-					if !p.Out && !slices.Equal(p.Addresses(), g.leases) {
+					if answer(p) && !slices.Equal(p.Addresses(), g.leases) {
 						t.Errorf("%s: %s gives %v with status %d, want %v", boot.client.Name, p.Message.Type(), p.Addresses(), p.Status(), g.leases)
 					}
 				}
@@ -138,25 +138,23 @@ func TestReinstall(t *testing.T) {
 
 // TestDecline: somebody else uses the VM's address, and the client declines it. Elsewhere the address is then put away,
 // and the VM stays without for hours. Here it is offered again, and the VM has it as soon as it is free.
+//
+// Of the clients of Debian 12 only dhclient sends a Decline when the kernel finds a duplicate.
 func TestDecline(t *testing.T) {
-	for _, c := range []clients.Client{clients.Dhclient(), clients.Dhcpcd()} {
-		t.Run(c.Name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, "")
-			g, squatter := w.guest("vm", datacenter.Direct, 1), w.stranger("squatter", datacenter.Direct, 1)
-			address := netip.PrefixFrom(g.leases[0], 64).String()
-			w.must(squatter.machine.AddAddress("eth0", address))
-			w.must(g.machine.Sysctl("ipv6/conf/eth0/accept_dad", "1"))
-			g.start(c, clients.Identity{LinkLayer: true})
+	t.Parallel()
+	w := newWorld(t, "")
+	g, squatter := w.guest("vm", datacenter.Direct, 1), w.stranger("squatter", datacenter.Direct, 1)
+	address := netip.PrefixFrom(g.leases[0], 64).String()
+	w.must(squatter.machine.AddAddress("eth0", address))
+	w.must(g.machine.Sysctl("ipv6/conf/eth0/accept_dad", "1"))
+	g.start(clients.Dhclient(), clients.Identity{LinkLayer: true})
 
-			declined := g.await("a Decline", 0, 0, sent(dhcpv6.MessageTypeDecline))
-			g.await("the offer of the same address", 0, declined, func(p *netlab.Packet) bool {
-				return !p.Out && p.Message.Type() == dhcpv6.MessageTypeAdvertise && slices.Equal(p.Addresses(), g.leases)
-			})
-			w.must(squatter.machine.DelAddress("eth0", address))
-			g.awaitLeases()
-		})
-	}
+	declined := g.await("a Decline", 0, 0, sent(dhcpv6.MessageTypeDecline))
+	g.await("the offer of the same address", 0, declined, func(p *frame.Packet) bool {
+		return answer(p) && p.Message.Type() == dhcpv6.MessageTypeAdvertise && slices.Equal(p.Addresses(), g.leases)
+	})
+	w.must(squatter.machine.DelAddress("eth0", address))
+	g.awaitLeases()
 }
 
 // TestRelease: a client gives its address back, the server thanks it, and gives it out again.
@@ -172,16 +170,16 @@ func TestRelease(t *testing.T) {
 			g.start(c, clients.Identity{LinkLayer: true})
 			g.awaitLeases()
 			before := g.packets()[0]
-			w.must(c.Release(w.ctx, g.machine, g.nics, g.client))
+			w.must(c.Release(w.ctx, g.machine, g.nics, g.process))
 			released := g.await("a Release", 0, before, sent(dhcpv6.MessageTypeRelease))
 			id := g.taps[0].Packets()[released-1].Inner().TransactionID
-			g.await("the Reply to it", 0, released, func(p *netlab.Packet) bool {
+			g.await("the Reply to it", 0, released, func(p *frame.Packet) bool {
 				inner := p.Inner()
-				if p.Out || inner.TransactionID != id {
+				if !answer(p) || inner.TransactionID != id {
 					return false
 				}
 				status := inner.Options.Status()
-				return inner.MessageType == dhcpv6.MessageTypeReply && status != nil && status.StatusCode == 0
+				return status != nil && status.StatusCode == 0
 			})
 			g.crash()
 			g.start(c, clients.Identity{DUID: templateUUID})
@@ -204,8 +202,8 @@ func TestRenew(t *testing.T) {
 			if !bytes.Equal(renew.DUID(), templateLLT) {
 				t.Errorf("Renew with DUID %x, want %x", renew.DUID(), templateLLT)
 			}
-			g.await("the Reply to it", 0, renewed, func(p *netlab.Packet) bool {
-				return !p.Out && p.Inner().TransactionID == renew.Inner().TransactionID && slices.Equal(p.Addresses(), g.leases)
+			g.await("the Reply to it", 0, renewed, func(p *frame.Packet) bool {
+				return answer(p) && p.Inner().TransactionID == renew.Inner().TransactionID && slices.Equal(p.Addresses(), g.leases)
 			})
 			g.awaitLeases()
 		})
@@ -226,7 +224,7 @@ func TestServerRestart(t *testing.T) {
 	w.server, err = w.dc.Serve(w.ctx, lease6d.path, "--config", w.lab.Dir()+"/lease6d.toml")
 	w.must(err)
 	back := time.Now()
-	g.await("a Renew that is answered", 0, 0, func(p *netlab.Packet) bool {
+	g.await("a Renew that is answered", 0, 0, func(p *frame.Packet) bool {
 		return !p.Out && p.At.After(back) && p.Message.Type() == dhcpv6.MessageTypeReply && slices.Equal(p.Addresses(), g.leases)
 	})
 	stopped := w.server.Stop(w.ctx, syscall.SIGTERM)

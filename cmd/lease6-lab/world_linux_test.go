@@ -7,13 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/clients"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/datacenter"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/frame"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/generate"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/labtest"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
@@ -86,7 +86,8 @@ type guest struct {
 	nics    []string
 	leases  []netip.Addr // of each NIC; invalid if it has none
 	taps    []*netlab.Tap
-	client  *netlab.Process
+	client  clients.Client
+	process *netlab.Process
 }
 
 // guest boots a VM with the next leases of the path's link.
@@ -135,13 +136,13 @@ func (g *guest) start(c clients.Client, id clients.Identity) {
 	labtest.Needs(g, c.Program)
 	p, err := c.Start(g.ctx, g.machine, g.nics, id)
 	g.must(err)
-	g.client = p
+	g.client, g.process = c, p
 }
 
 // crash ends the client and takes its addresses, as a reboot does.
 func (g *guest) crash() {
 	g.Helper()
-	g.must(g.client.Stop(g.ctx, syscall.SIGKILL))
+	g.must(g.client.Crash(g.ctx, g.process))
 	for _, nic := range g.nics {
 		g.must(g.machine.FlushGlobal(nic))
 	}
@@ -166,7 +167,7 @@ func (g *guest) awaitLeases() {
 
 // await waits for a packet of one NIC that is as it should be, beyond the first so many. It returns how many packets
 // there were up to this one.
-func (g *guest) await(what string, nic, after int, is func(*netlab.Packet) bool) (seen int) {
+func (g *guest) await(what string, nic, after int, is func(*frame.Packet) bool) (seen int) {
 	g.Helper()
 	g.must(netlab.Await(g.ctx, what+" of "+g.machine.Name, func() (bool, error) {
 		for i, p := range g.taps[nic].Packets() {
@@ -181,13 +182,19 @@ func (g *guest) await(what string, nic, after int, is func(*netlab.Packet) bool)
 }
 
 // sent tells a message of this type from the NIC.
-func sent(t dhcpv6.MessageType) func(*netlab.Packet) bool {
-	return func(p *netlab.Packet) bool { return p.Out && p.Message.Type() == t }
+func sent(t dhcpv6.MessageType) func(*frame.Packet) bool {
+	return func(p *frame.Packet) bool { return p.Out && p.Message.Type() == t }
+}
+
+// answer tells what the server says to the NIC, from what others of the link send to all.
+func answer(p *frame.Packet) bool {
+	t := p.Message.Type()
+	return !p.Out && (t == dhcpv6.MessageTypeAdvertise || t == dhcpv6.MessageTypeReply)
 }
 
 // refused tells an answer to the NIC that gives it no address.
-func refused(p *netlab.Packet) bool {
-	return !p.Out && p.Status() == uint16(2) && len(p.Addresses()) == 0
+func refused(p *frame.Packet) bool {
+	return answer(p) && p.Status() == uint16(2) && len(p.Addresses()) == 0
 }
 
 // wireDUIDs checks the DUID of all that the NICs have sent, from the packet after on. A nil want takes any, as long as

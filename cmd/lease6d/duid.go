@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/leases"
+	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/server/config"
 	"github.com/lease6/lease6/server/wire"
 )

@@ -22,6 +22,8 @@ type Client struct {
 
 	// Start runs the client for the NICs as on a first boot. It does not wait for an address.
 	Start func(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error)
+	// Crash ends the client so that it gives nothing back.
+	Crash func(ctx context.Context, p *netlab.Process) error
 	// Release ends the client in the way that gives its addresses back; nil if it has none.
 	Release func(ctx context.Context, m *netlab.Machine, nics []string, p *netlab.Process) error
 }
@@ -48,6 +50,9 @@ func eachNIC(nics []string, block func(i int, nic string) string) string {
 	}
 	return b.String()
 }
+
+// kill is the Crash of clients that are one process.
+func kill(ctx context.Context, p *netlab.Process) error { return p.Stop(ctx, syscall.SIGKILL) }
 
 // releaseBySignal is the Release of clients that give addresses back whenever they are asked to end.
 func releaseBySignal(signal syscall.Signal) func(context.Context, *netlab.Machine, []string, *netlab.Process) error {

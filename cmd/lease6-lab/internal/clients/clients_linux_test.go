@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"syscall"
 	"testing"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/clients"
@@ -86,7 +85,7 @@ func TestIdentity(t *testing.T) {
 				if c.Release != nil {
 					must(t, c.Release(ctx, vm, []string{"eth0", "eth1"}, p))
 				}
-				must(t, p.Stop(ctx, syscall.SIGKILL))
+				must(t, c.Crash(ctx, p))
 			})
 		}
 	}

@@ -9,6 +9,20 @@ import (
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
 )
 
+// dhclientHook tells dhclient of duplicate addresses, as the scripts of ISC and Red Hat do and that of Debian does not:
+// status 3 makes it send a Decline. The kernel deletes an address that fails, if it has a lifetime.
+const dhclientHook = `if [ -n "$new_ip6_address" ]; then
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		now=$(ip -6 -o address show dev "$interface" to "$new_ip6_address/128")
+		case $now in
+		"" | *dadfailed*) exit 3 ;;
+		*tentative*) sleep 0.1 ;;
+		*) break ;;
+		esac
+	done
+fi
+`
+
 const (
 	dhclientConf   = "/etc/dhcp/dhclient6.conf"
 	dhclientLeases = "/var/lib/dhcp/dhclient6.leases"
@@ -40,6 +54,9 @@ func dhclient(name, conf string) Client {
 		if err := m.WriteFile(dhclientConf, []byte(conf), 0o644); err != nil {
 			return nil, err
 		}
+		if err := m.WriteFile("/etc/dhcp/dhclient-exit-hooks.d/duplicate", []byte(dhclientHook), 0o644); err != nil {
+			return nil, err
+		}
 		leases := ""
 		if id.DUID != nil {
 			leases = "default-duid " + octalQuoted(id.DUID) + ";\n"
@@ -61,7 +78,7 @@ func dhclient(name, conf string) Client {
 		_, err := m.Run(ctx, append(dhclientArgs("-r", "-v"), nics...)...)
 		return err
 	}
-	return Client{Name: name, Program: "dhclient", Start: start, Release: release}
+	return Client{Name: name, Program: "dhclient", Start: start, Crash: kill, Release: release}
 }
 
 func dhclientArgs(more ...string) []string {

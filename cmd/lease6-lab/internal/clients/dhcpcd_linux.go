@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
 )
@@ -12,7 +14,7 @@ const dhcpcdConf = "/etc/dhcpcd.conf"
 
 // Dhcpcd is the client of Roy Marples, common on Debian derivatives and appliances.
 func Dhcpcd() Client {
-	return Client{Name: "dhcpcd", Program: "dhcpcd", Start: startDhcpcd, Release: releaseDhcpcd}
+	return Client{Name: "dhcpcd", Program: "dhcpcd", Start: startDhcpcd, Release: releaseDhcpcd, Crash: crashDhcpcd}
 }
 
 func startDhcpcd(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error) {
@@ -34,15 +36,26 @@ func startDhcpcd(ctx context.Context, m *netlab.Machine, nics []string, id Ident
 			return nil, err
 		}
 	}
-	return m.Start(dhcpcdArgs(nics, "-B", "-d")...)
+	return m.Start(append([]string{"dhcpcd", "-6", "-B", "-d", "-f", dhcpcdConf}, nics...)...)
 }
 
-func releaseDhcpcd(ctx context.Context, m *netlab.Machine, nics []string, _ *netlab.Process) error {
-	_, err := m.Run(ctx, dhcpcdArgs(nics, "-k")...)
-	return err
+func releaseDhcpcd(ctx context.Context, _ *netlab.Machine, _ []string, p *netlab.Process) error {
+	return insist(ctx, p, syscall.SIGALRM)
 }
 
-// dhcpcdArgs is a command line. All must name the same NICs: they decide where the pid file is.
-func dhcpcdArgs(nics []string, more ...string) []string {
-	return append(append([]string{"dhcpcd", "-6", "-f", dhcpcdConf}, more...), nics...)
+// crashDhcpcd ends dhcpcd without a Release. After a SIGKILL its helpers would go on and keep the port.
+func crashDhcpcd(ctx context.Context, p *netlab.Process) error {
+	return insist(ctx, p, syscall.SIGTERM)
+}
+
+// insist sends a signal until dhcpcd obeys. One that arrives while it runs its hooks is lost.
+func insist(ctx context.Context, p *netlab.Process, signal syscall.Signal) error {
+	for {
+		once, cancel := context.WithTimeout(ctx, time.Second)
+		err := p.Stop(once, signal)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }

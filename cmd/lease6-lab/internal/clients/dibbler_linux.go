@@ -9,7 +9,7 @@ import (
 
 // Dibbler is dibbler-client. It has one DUID for all NICs, and gives its addresses back when it ends.
 func Dibbler() Client {
-	return Client{Name: "dibbler", Program: "dibbler-client", Start: startDibbler, Release: releaseBySignal(syscall.SIGINT)}
+	return Client{Name: "dibbler", Program: "dibbler-client", Start: startDibbler, Crash: kill, Release: releaseBySignal(syscall.SIGINT)}
 }
 
 func startDibbler(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error) {

@@ -11,7 +11,7 @@ import (
 // Networkd is systemd-networkd. By default its DUID is made from the machine id: one for all NICs, and one for all
 // clones of a template.
 func Networkd() Client {
-	return Client{Name: "systemd-networkd", Program: "/lib/systemd/systemd-networkd", Start: startNetworkd}
+	return Client{Name: "systemd-networkd", Program: "/lib/systemd/systemd-networkd", Start: startNetworkd, Crash: kill}
 }
 
 func startNetworkd(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error) {

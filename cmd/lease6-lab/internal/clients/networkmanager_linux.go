@@ -27,7 +27,7 @@ unmanaged-devices=none
 // NetworkManager is NetworkManager with its internal client. By default its DUID is a DUID-UUID made from the machine
 // id: one for all NICs, and one for all clones of a template.
 func NetworkManager() Client {
-	return Client{Name: "NetworkManager", Program: "NetworkManager", Start: startNetworkManager}
+	return Client{Name: "NetworkManager", Program: "NetworkManager", Start: startNetworkManager, Crash: kill}
 }
 
 func startNetworkManager(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error) {

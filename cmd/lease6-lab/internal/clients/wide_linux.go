@@ -11,7 +11,7 @@ import (
 
 // Wide is dhcp6c of WIDE-DHCPv6. It has one DUID for all NICs, and gives its addresses back when it ends.
 func Wide() Client {
-	return Client{Name: "wide-dhcpv6", Program: "dhcp6c", Start: startWide, Release: releaseBySignal(syscall.SIGTERM)}
+	return Client{Name: "wide-dhcpv6", Program: "dhcp6c", Start: startWide, Crash: kill, Release: releaseBySignal(syscall.SIGTERM)}
 }
 
 func startWide(ctx context.Context, m *netlab.Machine, nics []string, id Identity) (*netlab.Process, error) {

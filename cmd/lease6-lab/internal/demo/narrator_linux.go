@@ -12,7 +12,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/datacenter"
-	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/frame"
 )
 
 // ANSI codes of what the narrator marks.
@@ -77,8 +77,8 @@ func (n *narrator) program(program, line string) {
 }
 
 // packet tells what a VM's NIC says to the server and hears from it.
-func (n *narrator) packet(vm, nic string) func(*netlab.Packet) {
-	return func(p *netlab.Packet) {
+func (n *narrator) packet(vm, nic string) func(*frame.Packet) {
+	return func(p *frame.Packet) {
 		inner := p.Inner()
 		switch {
 		case inner == nil, p.Message.IsRelay():
@@ -91,7 +91,7 @@ func (n *narrator) packet(vm, nic string) func(*netlab.Packet) {
 }
 
 // answer says what the server gives.
-func (n *narrator) answer(p *netlab.Packet) string {
+func (n *narrator) answer(p *frame.Packet) string {
 	if s := p.Status(); s != 0 {
 		return n.paint(red, statusText(s))
 	}
@@ -118,8 +118,8 @@ func statusText(code uint16) string {
 }
 
 // relayed tells what a relay passes on to the server.
-func (n *narrator) relayed(relay string, path datacenter.Path) func(*netlab.Packet) {
-	return func(p *netlab.Packet) {
+func (n *narrator) relayed(relay string, path datacenter.Path) func(*frame.Packet) {
+	return func(p *frame.Packet) {
 		forward, ok := p.Message.(*dhcpv6.RelayMessage)
 		if !ok || !p.Out || p.Inner() == nil {
 			return

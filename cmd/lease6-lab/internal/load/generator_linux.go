@@ -24,13 +24,12 @@ type generator struct {
 	templates [wire.InformationRequest + 1]*guest.Template
 	rapid     *guest.Template
 
-	slots  []slot
-	free   []int32
-	mask   uint32 // of the number of the slot in a transaction id
-	serial uint32
-	wheel  wheel
-	order  order
-	rng    *rand.Rand
+	slots []slot
+	free  []int32
+	mask  uint32 // of the number of the slot in a transaction id
+	wheel wheel
+	order order
+	rng   *rand.Rand
 
 	start    int64 // of the open loop's schedule
 	begun    int   // exchanges

@@ -62,14 +62,19 @@ func (g *generator) run(ctx context.Context) (*Result, error) {
 
 // step does once what there is to do, and reports whether there was anything.
 func (g *generator) step(now int64, begin bool) (busy bool) {
+	drained := true
 	for _, s := range g.sockets {
 		n := s.receive()
 		for i := range n {
 			g.handle(s, i, now)
 		}
 		busy = busy || n > 0
+		drained = drained && n < batchSize
 	}
-	g.wheel.due(g.slots, now, func(i int32) { g.repeat(i, now) })
+	// An answer that waits to be read has come in time: a VM has a CPU of its own to read it with.
+	if drained {
+		g.wheel.due(g.slots, now, func(i int32) { g.repeat(i, now) })
+	}
 	if begin {
 		busy = g.beginDue(now) || busy
 	}
@@ -137,8 +142,9 @@ func (g *generator) begin(at, now int64) {
 // send sends the next message of an exchange.
 func (g *generator) send(i int32, kind byte, now int64) {
 	s := &g.slots[i]
-	s.xid = (g.serial*(g.mask+1) + uint32(i)) & 0xffffff
-	g.serial++
+	// Messages of a slot differ in the upper bits, so that a late answer to one is not taken for that to the next.
+	s.serial++
+	s.xid = (s.serial*(g.mask+1) + uint32(i)) & 0xffffff
 	s.kind, s.sent = kind, now
 	s.patience = paceOf(kind).after(0, kind, g.rng)
 	s.deadline = now + s.patience

@@ -16,7 +16,8 @@ type slot struct {
 	deadline int64 // when that is sent again
 	patience int64 // the wait that ends then
 	xid      uint32
-	after    int32 // in the wheel
+	serial   uint32 // of its messages
+	after    int32  // in the wheel
 	mac      [6]byte
 	exchange Exchange
 	kind     byte // of its present message

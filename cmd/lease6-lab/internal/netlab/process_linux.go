@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -108,13 +109,18 @@ func (p *Process) AwaitOutput(ctx context.Context, text string) error {
 	return err
 }
 
+// Signal sends the program a signal.
+func (p *Process) Signal(signal syscall.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("netlab: signal %s: %w", p.Name, err)
+	}
+	return nil
+}
+
 // Stop sends the program a signal and waits for its end.
 func (p *Process) Stop(ctx context.Context, signal syscall.Signal) error {
-	if p.Ended() {
-		return nil
-	}
-	if err := p.cmd.Process.Signal(signal); err != nil && !p.Ended() {
-		return fmt.Errorf("netlab: signal %s: %w", p.Name, err)
+	if err := p.Signal(signal); err != nil {
+		return err
 	}
 	select {
 	case <-p.done:
