@@ -14,7 +14,7 @@ import (
 // TestClose ends a Recv that waits, and all that come after it.
 func TestClose(t *testing.T) {
 	newLab(t)
-	for _, conns := range [][]*Conn{must(ListenPacket(2, Options{}))(t), must(ListenUDP(547, 2, Options{}))(t)} {
+	for _, conns := range [][]*Conn{watched(t, must(ListenPacket(2, Options{}))(t)), watched(t, must(ListenUDP(547, 2, Options{}))(t))} {
 		for _, c := range conns {
 			ended := make(chan error)
 			go func() {
@@ -53,8 +53,8 @@ func TestKernelDrops(t *testing.T) {
 		conn  *Conn
 		group [16]byte
 	}{
-		{"packet socket", must(ListenPacket(1, tiny))(t)[0], allAgentsAndServers},
-		{"UDP socket", must(ListenUDP(547, 1, tiny))(t)[0], serverFirst},
+		{"packet socket", watched(t, must(ListenPacket(1, tiny))(t))[0], allAgentsAndServers},
+		{"UDP socket", watched(t, must(ListenUDP(547, 1, tiny))(t))[0], serverFirst},
 	} {
 		for range sent {
 			sendTo(t, udp, "x", l.c0, tt.group, 547)
@@ -102,7 +102,7 @@ func TestStatsWhileBusy(t *testing.T) {
 func TestBuffers(t *testing.T) {
 	newLab(t)
 	for bytes, want := range map[int]uint64{0: 2 * defaultReceiveBytes, 1 << 20: 2 << 20} {
-		conns := must(ListenPacket(1, Options{ReceiveBytes: bytes}))(t)
+		conns := watched(t, must(ListenPacket(1, Options{ReceiveBytes: bytes}))(t))
 		if got := conns[0].Stats().ReceiveBuffer; got != want {
 			t.Errorf("ReceiveBytes %d: buffer of %d bytes, want %d", bytes, got, want)
 		}
@@ -190,7 +190,7 @@ func newTraffic(t testing.TB) []traffic {
 	check(t, unix.Connect(fd, &unix.SockaddrInet6{Addr: serverSecond, Port: 547}))
 	check(t, unix.SetNonblock(fd, true))
 	payload, answer := make([]byte, 97), make([]byte, 512)
-	frames, datagrams := listenOne(t)[0], must(ListenUDP(547, 1, Options{}))(t)[0]
+	frames, datagrams := listenOne(t)[0], watched(t, must(ListenUDP(547, 1, Options{}))(t))[0]
 	t.Cleanup(func() { frames.Close(); datagrams.Close() })
 	return []traffic{
 		{"frames", frames, func() {

@@ -259,3 +259,13 @@ func must[T any](v T, err error) func(testing.TB) T {
 		return v
 	}
 }
+
+// watched closes sockets that are still open when a test should long have ended: on a loaded machine a packet can be
+// lost, and then the test must fail, not wait for it for ever.
+func watched(t testing.TB, conns []*Conn) []*Conn {
+	t.Helper()
+	const longest = time.Minute
+	timer := time.AfterFunc(longest, func() { closeAll(conns) })
+	t.Cleanup(func() { timer.Stop() })
+	return conns
+}

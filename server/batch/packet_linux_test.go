@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var listenOne = func(t testing.TB) []*Conn { return must(ListenPacket(1, Options{}))(t) }
+var listenOne = func(t testing.TB) []*Conn { return watched(t, must(ListenPacket(1, Options{}))(t)) }
 
 // TestDirectExchange is with an ordinary client: a kernel that leaves the checksum of what it sends to the hardware that
 // a veth pair has not, and that verifies the checksum of what it receives.
@@ -322,7 +322,7 @@ func exchangeOn(t *testing.T, got <-chan message, fd int, client, server netlink
 // TestFanout: of three sockets each receives some, and no message is received twice.
 func TestFanout(t *testing.T) {
 	l := newLab(t)
-	conns := must(ListenPacket(3, Options{}))(t)
+	conns := watched(t, must(ListenPacket(3, Options{}))(t))
 	got := serve(t, conns, 546)
 	raw := l.raw(t, l.c0, 0)
 	const messages = 600
@@ -352,7 +352,7 @@ func TestFanout(t *testing.T) {
 		}
 	}
 	// A second server on this machine gets its own copies: groups do not mix.
-	others := must(ListenPacket(2, Options{}))(t)
+	others := watched(t, must(ListenPacket(2, Options{}))(t))
 	more := serve(t, others, 546)
 	must(unix.Write(raw, frame(&clientMAC, &clientLocal, &allAgentsAndServers, []byte("both"))))(t)
 	if a, b := next(t, got), next(t, more); a.payload != "both" || b.payload != "both" {

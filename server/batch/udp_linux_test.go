@@ -29,7 +29,7 @@ func newRoutedLab(t testing.TB) *lab {
 // over both sockets.
 func TestUDPExchange(t *testing.T) {
 	l := newRoutedLab(t)
-	conns := must(ListenUDP(547, 2, Options{}))(t)
+	conns := watched(t, must(ListenUDP(547, 2, Options{}))(t))
 	got := serve(t, conns, 5547)
 	share := make([]int, 2)
 	for _, tt := range []struct {
@@ -68,7 +68,7 @@ func TestUDPLengths(t *testing.T) {
 	l := newRoutedLab(t)
 	check(t, l.serverLinks.LinkSetMTU(l.s0, 1500))
 	check(t, l.clientLinks.LinkSetMTU(l.c0, 1500))
-	conns := must(ListenUDP(547, 1, Options{}))(t)
+	conns := watched(t, must(ListenUDP(547, 1, Options{}))(t))
 	got := serve(t, conns, 1547)
 	client := l.udp(t, l.c0, clientGlobal, 1547)
 	for _, size := range []int{0, 1, 1453, receiveSize, receiveSize + 1, 3} {
@@ -95,7 +95,7 @@ func TestUDPRefusesMulticast(t *testing.T) {
 	groups := must(NewGroups())(t)
 	defer groups.Close()
 	check(t, groups.Join(l.s0.Attrs().Index))
-	conns := must(ListenUDP(547, 2, Options{}))(t)
+	conns := watched(t, must(ListenUDP(547, 2, Options{}))(t))
 	got := serve(t, conns, 1547)
 	direct := serve(t, listenOne(t), 1547)
 	client := l.udp(t, l.c0, clientLocal, 1547)
@@ -129,7 +129,7 @@ func TestUDPRefusesMulticast(t *testing.T) {
 // TestUDPRefused: an answer to where no route leads is counted and does not hold up the others.
 func TestUDPRefused(t *testing.T) {
 	l := newRoutedLab(t)
-	c := must(ListenUDP(547, 1, Options{}))(t)[0]
+	c := watched(t, must(ListenUDP(547, 1, Options{}))(t))[0]
 	defer c.Close()
 	from := []int{l.udp(t, l.c0, clientLocal, 1547), l.udp(t, l.c0, clientGlobal, 1547), l.udp(t, l.c0, clientLocal, 2547)}
 	to := [][16]byte{serverLocal, serverSecond, serverLocal}
@@ -161,11 +161,11 @@ func TestUDPRefused(t *testing.T) {
 // TestPortTaken: a second server is refused, although our own sockets share the port among each other.
 func TestPortTaken(t *testing.T) {
 	newLab(t)
-	conns := must(ListenUDP(547, 2, Options{}))(t)
+	conns := watched(t, must(ListenUDP(547, 2, Options{}))(t))
 	if _, err := ListenUDP(547, 1, Options{}); !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "547") {
 		t.Errorf("second server: %v", err)
 	}
 	closeAll(conns)
-	conns = must(ListenUDP(547, 2, Options{}))(t)
+	conns = watched(t, must(ListenUDP(547, 2, Options{}))(t))
 	closeAll(conns)
 }
