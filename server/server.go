@@ -242,35 +242,50 @@ const (
 func (s *Server) reportSightings(ctx context.Context) error {
 	tick := time.NewTicker(sightingPeriod)
 	defer tick.Stop()
+	told := make(map[sightingKey]time.Time)
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			s.logSightings(now)
+			// A worker may note a packet a moment after the time that it gives it: look back twice as far.
+			s.logSightings(last.Add(-sightingPeriod), now, told)
+			last = now
 		}
 	}
 }
 
-func (s *Server) logSightings(now time.Time) {
-	lines, more := 0, 0
+// logSightings logs what was seen since the last time, by whichever worker, unless it was told within the hour.
+func (s *Server) logSightings(since, now time.Time, told map[sightingKey]time.Time) {
+	for key, when := range told {
+		if now.Sub(when) >= sightingRepeat {
+			delete(told, key)
+		}
+	}
+	var fresh []Sighting
 	for _, w := range s.workers {
 		w.sightings.each(func(e *sighting) {
-			if e.logged != 0 && (e.last <= e.logged || now.UnixNano()-e.logged < int64(sightingRepeat)) {
-				return
+			if e.last >= since.UnixNano() {
+				fresh = append(fresh, e.export())
 			}
-			if lines++; lines > sightingsALog {
-				more++
-				return
-			}
-			e.logged = now.UnixNano()
-			x := e.export()
-			args := []any{"mac", x.MAC, "link", x.Link, "duid", fmt.Sprintf("%x", x.DUID), "messages", x.Count}
-			if x.Kind == IdentityMismatch {
-				args = append(args, "claimed-mac", x.Claimed)
-			}
-			s.log.Warn(x.Kind.String(), args...)
 		})
+	}
+	lines, more := 0, 0
+	for _, x := range mergeSightings(fresh) {
+		if _, known := told[x.key()]; known {
+			continue
+		}
+		if lines++; lines > sightingsALog {
+			more++
+			continue
+		}
+		told[x.key()] = now
+		args := []any{"mac", x.MAC, "link", x.Link, "duid", fmt.Sprintf("%x", x.DUID), "messages", x.Count}
+		if x.Kind == IdentityMismatch {
+			args = append(args, "claimed-mac", x.Claimed)
+		}
+		s.log.Warn(x.Kind.String(), args...)
 	}
 	if more > 0 {
 		s.log.Warn("more clients are unknown or mismatched than are logged", "clients", more)

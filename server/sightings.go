@@ -58,7 +58,6 @@ type sighting struct {
 	duid         [wire.MaxDUID]byte
 	first, last  int64 // Unix nanoseconds
 	count        uint64
-	logged       int64 // when it was last logged; 0 = not yet
 }
 
 // note remembers what an outcome says about its client.
@@ -126,21 +125,28 @@ func (e *sighting) export() Sighting {
 	}
 }
 
+// sightingKey tells clients apart: by MAC on a link, and those without a MAC by DUID.
+type sightingKey struct {
+	kind Kind
+	mac  leases.MAC
+	link string
+	duid string
+}
+
+func (s *Sighting) key() sightingKey {
+	k := sightingKey{kind: s.Kind, mac: s.MAC, link: s.Link}
+	if s.MAC == (leases.MAC{}) {
+		k.duid = string(s.DUID)
+	}
+	return k
+}
+
 // mergeSightings joins what several workers saw of one client and puts the latest first.
 func mergeSightings(all []Sighting) []Sighting {
-	type key struct {
-		kind Kind
-		mac  leases.MAC
-		link string
-		duid string
-	}
-	at := make(map[key]int)
+	at := make(map[sightingKey]int)
 	merged := all[:0:0]
 	for _, s := range all {
-		k := key{kind: s.Kind, mac: s.MAC, link: s.Link}
-		if s.MAC == (leases.MAC{}) {
-			k.duid = string(s.DUID)
-		}
+		k := s.key()
 		i, seen := at[k]
 		if !seen {
 			at[k] = len(merged)
