@@ -14,18 +14,12 @@ import (
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/demo"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/labtest"
-	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
 )
 
 // TestDemo runs the demos one after the other: they are told apart from other labs by having no number.
 func TestDemo(t *testing.T) {
-	if err := netlab.Check(); err != nil {
-		labtest.Missing(t, err.Error())
-	}
+	needsServer(t)
 	labtest.Needs(t, "dhclient", "dhcrelay", "dnsmasq")
-	if lease6d.err != nil {
-		t.Fatal(lease6d.err)
-	}
 	t.Run("own leases", func(t *testing.T) {
 		out, err := runLab(t.Context(), "demo", "--no-color", "--server", lease6d.path)
 		if err != nil || !strings.Contains(out, "13 NICs, 13 right, 0 wrong") {
@@ -85,16 +79,6 @@ func testDemoJudges(t *testing.T) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	gone(t)
-}
-
-// runLab runs a command of the program.
-func runLab(ctx context.Context, args ...string) (string, error) {
-	var out bytes.Buffer
-	root := rootCommand()
-	root.SetArgs(args)
-	root.SetOut(&out)
-	err := root.ExecuteContext(ctx)
-	return out.String(), err
 }
 
 // gone checks that a demo has left nothing behind.

@@ -42,12 +42,10 @@ func leaseOf(path datacenter.Path, n byte) (net.HardwareAddr, netip.Addr) {
 // server has its defaults, and %LEASES% and %STATE% in one stand for the paths to use.
 func newWorld(t *testing.T, config string, paths ...datacenter.Path) *world {
 	t.Helper()
+	needsServer(t)
 	labtest.Needs(t, "dhcrelay", "dnsmasq")
 	w := &world{T: t, taken: make(map[datacenter.Path]byte)}
 	w.lab, w.ctx = labs.New(t)
-	if lease6d.err != nil {
-		t.Fatal(lease6d.err)
-	}
 	file := []byte(generate.Header)
 	for _, path := range []datacenter.Path{datacenter.Direct, datacenter.Relayed, datacenter.Told} {
 		for n := byte(1); n <= leasesAPath; n++ {
@@ -203,21 +201,18 @@ func (g *guest) wireDUIDs(after []int, want []byte) []byte {
 	g.Helper()
 	got := want
 	for i, tap := range g.taps {
-		n := 0
+		// The kernel may be done with a packet before the tap has read it.
+		g.await("a packet from "+g.nics[i], i, at(after, i), func(p *frame.Packet) bool { return p.Out })
 		for k, p := range tap.Packets() {
 			if !p.Out || k < at(after, i) {
 				continue
 			}
-			n++
 			if got == nil {
 				got = p.DUID()
 			}
 			if len(got) == 0 || !bytes.Equal(p.DUID(), got) {
 				g.Errorf("%s %s: %s with DUID %x, want %x", g.machine.Name, g.nics[i], p.Message.Type(), p.DUID(), got)
 			}
-		}
-		if n == 0 {
-			g.Errorf("%s %s has sent nothing", g.machine.Name, g.nics[i])
 		}
 	}
 	return got

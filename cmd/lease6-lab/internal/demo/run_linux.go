@@ -30,7 +30,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Patience == 0 {
 		o.Patience = patience
 	}
-	say := newNarrator(o.Out, o.Color)
+	say, overflows := newNarrator(o.Out, o.Color), netlab.NeighbourOverflows()
 	lab, err := netlab.New("", netlab.Options{Output: say.program})
 	if err != nil {
 		return err
@@ -49,6 +49,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	wrong := say.table(verdicts)
+	if n := netlab.NeighbourOverflows() - overflows; wrong > 0 && n > 0 {
+		say.line("lab", fmt.Sprintf("the kernel's neighbour table overflowed %d times: something else loads this machine; try again without it", n))
+	}
 	if o.Stay {
 		say.lookAround(s, lab.Dir())
 		<-ctx.Done()

@@ -3,10 +3,6 @@ package labtest
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +22,7 @@ func (c *Counter) New(t testing.TB) (*netlab.Lab, context.Context) {
 	if err := netlab.Check(); err != nil {
 		Missing(t, err.Error())
 	}
-	transcript, overflows := &transcript{}, neighbourOverflows()
+	transcript, overflows := &transcript{}, netlab.NeighbourOverflows()
 	lab, err := netlab.New(fmt.Sprintf("-%d", c.n.Add(1)), netlab.Options{Output: transcript.add})
 	if err != nil {
 		t.Fatal(err)
@@ -39,31 +35,10 @@ func (c *Counter) New(t testing.TB) (*netlab.Lab, context.Context) {
 		}
 		if t.Failed() {
 			transcript.log(t)
-			// All namespaces of a machine share the kernel's table of neighbours. When it is full, even multicasts are lost.
-			if n := neighbourOverflows() - overflows; n > 0 {
+			if n := netlab.NeighbourOverflows() - overflows; n > 0 {
 				t.Logf("the kernel's neighbour table overflowed %d times in the meantime: something else loads this machine", n)
 			}
 		}
 	})
 	return lab, ctx
-}
-
-// neighbourOverflows is how often the kernel's table of IPv6 neighbours has been found full since boot.
-func neighbourOverflows() (sum uint64) {
-	data, _ := os.ReadFile("/proc/net/stat/ndisc_cache")
-	column := -1
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		if column < 0 {
-			if column = slices.Index(fields, "table_fulls"); column < 0 {
-				return 0
-			}
-			continue
-		}
-		if column < len(fields) {
-			n, _ := strconv.ParseUint(fields[column], 16, 64)
-			sum += n // one line a CPU
-		}
-	}
-	return sum
 }

@@ -106,9 +106,19 @@ func Each[T any](items []T, do func(T) error) error {
 	return errors.Join(errs...)
 }
 
-// sweep removes the names of namespaces whose lab was killed. The namespaces themselves have ended with it.
+// sweep removes the names and directories of labs that were killed. Their namespaces have ended with them.
 func sweep() {
-	entries, _ := os.ReadDir(namesDir)
+	for _, name := range abandoned(namesDir) {
+		_ = removeName(filepath.Join(namesDir, name))
+	}
+	for _, name := range abandoned(os.TempDir()) {
+		_ = os.RemoveAll(filepath.Join(os.TempDir(), name))
+	}
+}
+
+// abandoned returns the entries of a directory that are a lab's by their name, and whose process is gone.
+func abandoned(dir string) (names []string) {
+	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), prefix)
 		if !ok {
@@ -116,11 +126,11 @@ func sweep() {
 		}
 		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 		pid, err := strconv.Atoi(rest[:digits])
-		if err != nil || !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-			continue
+		if err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			names = append(names, e.Name())
 		}
-		_ = removeName(filepath.Join(namesDir, e.Name()))
 	}
+	return names
 }
 
 // removeName undoes the bind mount that gives a namespace its name.

@@ -171,7 +171,7 @@ send($s, pack("H*", $ARGV[0]), 0, pack_sockaddr_in6(547, inet_pton(AF_INET6, "ff
 	must(t, err)
 }
 
-// TestSweep: the names that a killed lab leaves behind are removed by the next, those of living ones are not.
+// TestSweep: what a killed lab leaves behind is removed by the next, what belongs to a living one is not.
 func TestSweep(t *testing.T) {
 	lab, _ := labs.New(t)
 	living := machine(t, lab, "living")
@@ -184,8 +184,10 @@ func TestSweep(t *testing.T) {
 		must(t, os.WriteFile(path, nil, 0o600))
 	}
 	defer os.Remove(other)
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("lease6-%d-stale", dead))
+	must(t, os.MkdirAll(filepath.Join(dir, "state"), 0o700))
 	labs.New(t)
-	for path, want := range map[string]bool{stale: false, other: true, "/run/netns/" + living.NS: true} {
+	for path, want := range map[string]bool{stale: false, dir: false, lab.Dir(): true, other: true, "/run/netns/" + living.NS: true} {
 		if _, err := os.Lstat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v, want %v", path, err == nil, want)
 		}
