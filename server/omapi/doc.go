@@ -33,11 +33,13 @@
 //     under a name that both can read, and clients see only the real one.
 //   - Its result codes for conflicts and errors, 0x6000x, end Abiquo's client with a null pointer. Here they are codes
 //     below 70 unless configured otherwise.
-//   - It finds no host by ip-address, gives a host without hardware-type one that never matches, and changes a host half
-//     before it refuses the change. And it logs nothing; here every change is logged and counted.
+//   - It forgets a host's statements if its group is named behind them, finds no host by ip-address, gives a host
+//     without hardware-type one that never matches, and changes a host half before it refuses the change. And it logs
+//     nothing; here every change is logged and counted.
 //   - Create without exclusive, and open with update, fail in ISC when the host exists. Here they change it in one step.
 //
 // # Why the codes are chosen by configuration
 //
-// Nothing in the protocol tells an old client from a new one, and no number means the same to both.
+// Nothing in the protocol tells an old client from a new one, and the numbers for these errors mean something else, or
+// nothing, to the other.
 package omapi

@@ -61,6 +61,7 @@ func newDuel(t testing.TB, name, algorithm string) *duel {
 			missing(t, "needs ip, omshell, dhcpd (isc-dhcp-server) and python3 (python3-pypureomapi): %v", err)
 		}
 	}
+	sweep()
 	d := &duel{t: t, ns: fmt.Sprintf("omapi-%d-%s%s", os.Getpid(), name, strings.TrimPrefix(algorithm, "hmac")), algorithm: algorithm}
 	if out, err := exec.Command("ip", "netns", "add", d.ns).CombinedOutput(); err != nil {
 		missing(t, "network namespaces need root: %s", out)
@@ -83,6 +84,27 @@ func newDuel(t testing.TB, name, algorithm string) *duel {
 	d.sides[1].path = d.fixture.path
 	d.serve()
 	return d
+}
+
+// sweep removes what tests left behind that were killed.
+func sweep() {
+	for _, path := range globbed(filepath.Glob("/run/netns/omapi-*")) {
+		var pid int
+		name := filepath.Base(path)
+		if _, err := fmt.Sscanf(name, "omapi-%d-", &pid); err != nil {
+			continue
+		}
+		if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
+			exec.Command("ip", "netns", "del", name).Run()
+		}
+	}
+}
+
+func globbed(list []string, err error) []string {
+	if err != nil {
+		panic(err) // the pattern is malformed
+	}
+	return list
 }
 
 func (d *duel) command(name string, args ...string) {
@@ -379,7 +401,13 @@ do("group", lambda: statements(b"group", b"pg", b"default-lease-time 700;"))
 mac = (b"hardware-address", bytes.fromhex("525400001810"))
 # Statements of every length around the end of a line, as both lay them out.
 wide = b"".join(b"option dhcp6.unknown-%d %s;" % (200 + n, b":".join([b"ab"] * n)) for n in range(1, 40))
+lists = (b"name-servers", b"sntp-servers", b"sip-servers-addresses", b"nis-servers", b"nisp-servers", b"bcms-server-a")
+wide6 = b"".join(b"option dhcp6.%s %s;" % (name, b",".join(b"2001:db8::%x" % i for i in range(1, n))) for name, n in zip(lists, (2, 3, 4, 5, 3, 4)))
+wide6 += b"".join(b"default dhcp6.%s %s;" % (name, b",".join(b"2001:db8::%x" % i for i in range(1, n))) for name, n in zip(lists, (5, 4, 3, 2, 5, 3)))
+wide4 = b"option routers 65.66.67.68; option domain-name-servers %s; option ntp-servers 65.66.67.68, 10.0.0.1, 65.66.67.68;" % b", ".join([b"10.0.0.1"] * 4)
 do("statements", lambda: statements(b"host", b"wide", wide, mac, (b"hardware-type", struct.pack("!I", 1)), (b"group", b"pg")))
+for name, text, last in ((b"wide6", wide6, 0x11), (b"wide4", wide4, 0x12)):
+    do(name, lambda: statements(b"host", name, text, (b"hardware-address", bytes.fromhex("5254000018%02x" % last)), (b"hardware-type", struct.pack("!I", 1))))
 do("lookup_ip_host", lambda: o.lookup_ip_host("52:54:00:00:18:02"))
 do("lookup_by_host", lambda: o.lookup_by_host(name="vmname"))
 do("lookup_host_host", lambda: o.lookup_host_host("52:54:00:00:18:05"))

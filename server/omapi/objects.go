@@ -38,13 +38,16 @@ func (s *session) carryOut(ctx context.Context, m *codec.Message) (answer, *code
 
 func (s *session) open(ctx context.Context, m *codec.Message) (answer, *codec.Refusal) {
 	var want intent
-	for name, flag := range map[string]*bool{"create": &want.create, "update": &want.update, "exclusive": &want.exclusive} {
-		switch v, _ := codec.Find(m.Values, name); len(v) {
+	for _, flag := range [...]struct {
+		name string
+		set  *bool
+	}{{"create", &want.create}, {"update", &want.update}, {"exclusive", &want.exclusive}} {
+		switch v, _ := codec.Find(m.Values, flag.name); len(v) {
 		case 0:
 		case 4:
-			*flag = v[0]|v[1]|v[2]|v[3] != 0
+			*flag.set = v[0]|v[1]|v[2]|v[3] != 0
 		default:
-			return answer{}, codec.Refuse(codec.InvalidArgument, "invalid %s flag value", name)
+			return answer{}, codec.Refuse(codec.InvalidArgument, "invalid %s flag value", flag.name)
 		}
 	}
 	kind, _ := codec.Find(m.Values, "type")
@@ -209,7 +212,7 @@ func (s *session) changed(what string, args ...any) {
 
 func (s *session) showHost(h *isc.Host) answer {
 	record.Shorten(h)
-	return answer{handle: s.handles.of(reference{hostKind, h.Name}), object: record.Object(nil, h)}
+	return answer{handle: s.handles.of(reference{hostKind, h.Name}), object: record.Object(h)}
 }
 
 func (s *session) refresh(handle uint32) (answer, *codec.Refusal) {

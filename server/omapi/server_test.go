@@ -142,6 +142,21 @@ func TestLimits(t *testing.T) {
 		f.dial(t)
 		closedAtOnce(t, f)
 	})
+	t.Run("500 connections", func(t *testing.T) {
+		f := newFixture(t, Options{}, vm("a", 1))
+		var all []*client
+		for range 500 {
+			all = append(all, f.dial(t))
+		}
+		for _, c := range all {
+			if m := c.open("host", "", "name", "a"); show(&m) != hostA {
+				t.Fatal(show(&m))
+			}
+		}
+		if n := f.Counters(); n.Open != 500 || n.Connections != 500 || n.Rejected != 0 {
+			t.Errorf("%+v", n)
+		}
+	})
 	t.Run("idle", func(t *testing.T) {
 		f := newFixture(t, Options{IdleTimeout: time.Millisecond})
 		if c := f.dial(t); !c.closed() {

@@ -61,6 +61,12 @@ var sessionTests = []struct {
 		{open("host", exclusive, "name", "a", "hardware-address", mac(2)), "status 44"},
 		{open("host", "create update", "name", "a", "hardware-address", mac(2)), "status 44"},
 	}, "*"},
+	{"two hosts of one MAC", []isc.Host{vm("a", 1), {Name: "b", Dynamic: true, HardwareType: 1, Hardware: mac(1), Addresses: addr(2)}}, []step{
+		{open("host", "", "name", "a", "hardware-address", mac(1)), hostA},
+		{open("host", "", "name", "b", "hardware-address", mac(1)), "update ip-address=20010db8000100000000000000000002 name=b"},
+		{open("host", "", "hardware-address", mac(1)), "update ip-address=20010db8000100000000000000000002 name=b"},
+		{open("host", exclusive, "name", "c", "hardware-address", mac(1)), `status 44 "the hardware-address is that of host \"b\""`},
+	}, "*"},
 	{"exclusive create of what is there", []isc.Host{vm("a", 1), vm("b", 2)}, []step{
 		{open("host", exclusive, "name", "a", "hardware-address", mac(9)), `status 18 "specified object already exists: host \"a\""`},
 		{open("host", exclusive, "name", "c", "hardware-address", mac(1)), `status 44 "the hardware-address is that of host \"a\""`},

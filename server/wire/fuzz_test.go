@@ -168,7 +168,7 @@ func checkInside(t *testing.T, packet []byte, v *wire.View) {
 	total := 0
 	for ia, rest, ok := wire.NextIA(v.Options); ok; ia, rest, ok = wire.NextIA(rest) {
 		for a, more, ok := wire.NextAddr(ia.Options); ok; a, more, ok = wire.NextAddr(more) {
-			total += len(a)
+			total += len(a[:])
 		}
 	}
 	if total > len(packet) {

@@ -23,9 +23,10 @@ type Gate struct {
 	limits              Limits
 	interval, allowance time.Duration // of the rate: between two requests, and how far one may be ahead of it
 
-	mu   sync.Mutex
-	open int
-	all  map[netip.Prefix]*Peer
+	mu    sync.Mutex
+	open  int
+	all   map[netip.Prefix]*Peer
+	sweep int // when there are more peers than that, those who are gone are forgotten
 }
 
 // Peer is somebody who has come through a Gate, whose mutex guards it.
@@ -35,12 +36,12 @@ type Peer struct {
 	next   time.Time // when the next request would be due at the rate allowed
 }
 
-// mostIdle is how many peers without a connection are remembered.
+// mostIdle is how many peers without a connection may be remembered before one looks whether they need be.
 const mostIdle = 4096
 
 // New makes a Gate.
 func New(l Limits) *Gate {
-	return &Gate{limits: l, interval: time.Second / time.Duration(l.Rate), allowance: time.Second, all: make(map[netip.Prefix]*Peer)}
+	return &Gate{limits: l, interval: time.Second / time.Duration(l.Rate), allowance: time.Second, sweep: mostIdle, all: make(map[netip.Prefix]*Peer)}
 }
 
 // Open returns how many connections there are.
@@ -96,12 +97,13 @@ func (g *Gate) Leave(one *Peer) {
 	if one.open == 0 && !one.next.After(now) {
 		delete(g.all, one.prefix)
 	}
-	if len(g.all) > g.open+mostIdle {
+	if len(g.all) > g.sweep {
 		for prefix, other := range g.all {
 			if other.open == 0 && !other.next.After(now) {
 				delete(g.all, prefix)
 			}
 		}
+		g.sweep = len(g.all) + mostIdle
 	}
 }
 

@@ -125,7 +125,7 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 32<<10+3*uint64(len(test.data)) {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 32<<10+4*uint64(len(test.data)) {
 			t.Errorf("%s: %d bytes allocated for a message of %d", test.name, n, len(test.data))
 		}
 	}

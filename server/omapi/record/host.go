@@ -133,7 +133,8 @@ func checkHost(h *isc.Host) *codec.Refusal {
 }
 
 // Object lists what a host is for a client, in ISC's order.
-func Object(dst []codec.Value, h *isc.Host) []codec.Value {
+func Object(h *isc.Host) []codec.Value {
+	dst := make([]codec.Value, 0, 5)
 	if len(h.Addresses) > 0 {
 		dst = append(dst, codec.Value{Name: "ip-address", Data: h.Addresses})
 	}
@@ -150,10 +151,16 @@ func Object(dst []codec.Value, h *isc.Host) []codec.Value {
 
 // replySize is how long a reply with h can become.
 func replySize(h *isc.Host) int {
-	const header, signature = 24 + 2 + 2, 64
-	n := header + signature
-	for _, v := range Object(nil, h) {
-		n += 2 + len(v.Name) + 4 + len(v.Data)
+	const header, signature, lengths = 24 + 2 + 2, 64, 2 + 4
+	n := header + signature + lengths + len("name") + len(RealName(h.Name))
+	if len(h.Addresses) > 0 {
+		n += lengths + len("ip-address") + len(h.Addresses)
+	}
+	if len(h.UID) > 0 {
+		n += lengths + len("dhcp-client-identifier") + len(h.UID)
+	}
+	if len(h.Hardware) > 0 {
+		n += 2*lengths + len("hardware-address") + len(h.Hardware) + len("hardware-type") + 4
 	}
 	return n
 }
@@ -179,7 +186,7 @@ func Describe(h *isc.Host) string {
 	}
 	for rest := h.Addresses; len(rest) >= 4; {
 		n := min(len(rest), 16)
-		if a, ok := netip.AddrFromSlice(rest[:n]); ok {
+		if a, ok := netip.AddrFromSlice(rest[:n]); ok && !a.IsUnspecified() { // which Abiquo's client pads with
 			fmt.Fprintf(&b, " %v", a)
 		}
 		rest = rest[n:]

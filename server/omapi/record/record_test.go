@@ -13,6 +13,10 @@ func TestStatements(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		// What ISC dhcpd made of the same.
 		{"an option", "option dhcp6.name-servers 2001:db8::53;", "supersede dhcp6.name-servers = 20:01:0d:b8:00:00:00:00:00:00:00:00:00:\n                00:00:53;"},
+		{"two", "option dhcp6.name-servers 2001:4860:4860::8888,2001:4860:4860::8844;",
+			"supersede dhcp6.name-servers = concat (20:01:48:60:48:60:00:00:00:00:00\n" +
+				"                                               :00:00:00:88:88, 20:01:48:60:48:\n" +
+				"                                               60:00:00:00:00:00:00:00:00:88:44\n                );"},
 		{"bytes", "supersede dhcp6.name-servers = 20:01:48:60:48:60:00:00:00:00:00:00:00:00:88:88;",
 			"supersede dhcp6.name-servers = 20:01:48:60:48:60:00:00:00:00:00:00:00:\n                00:88:88;"},
 		{"domains", `option dhcp6.domain-search "a.example","b.example";`,
@@ -24,7 +28,7 @@ func TestStatements(t *testing.T) {
 		{"no semicolon", "default-lease-time 100", "supersede server.default-lease-time = 00:00:00:64;"},
 		{"comments", "# hello\ndefault-lease-time 100; # x", "supersede server.default-lease-time = 00:00:00:64;"},
 		{"IPv4", "option routers 10.0.0.1; option domain-name-servers 8.8.8.8, 8.8.4.4;",
-			"supersede routers = 0a:00:00:01; supersede domain-name-servers = 08:08:08:08:08:08:04:04;"},
+			"supersede routers = 0a:00:00:01; supersede domain-name-servers = concat (08:08:08:08, 08:08:04:04);"},
 		{"IPv4 names", `supersede host-name "hn"; default host-name = "x"; supersede domain-name "ex.org";`,
 			`supersede host-name = "hn"; default host-name = "x"; supersede domain-name = "ex.org";`},
 		{"a number of unknown width", "option default-ip-ttl 64; supersede ip-forwarding true;", "option default-ip-ttl 64; option ip-forwarding true;"},
@@ -43,6 +47,7 @@ func TestStatements(t *testing.T) {
 		{"an option that nobody knows", "option dhcp6.no-such-option foo;", "-"},
 		{"an undefined option", "supersede classless-static-routes = 18:c0:a8:02:0a:3c:0a:01;", "-"},
 		{"an expression for IPv4", "supersede host-name = option dhcp-client-identifier;", "-"},
+		{"an IPv6 address for IPv4", "option routers 2001:db8::1;", "-"},
 		{"a malformed value", "option dhcp6.name-servers 20:01;", "-"},
 		{"not an address", "option dhcp6.name-servers 10.0.0.1;", "-"},
 		{"the end of the record", "} host evil { dynamic; }", "-"},
@@ -145,7 +150,13 @@ func FuzzNames(f *testing.F) {
 // TestShorten holds that a host with more than fits is told as far as it fits.
 func TestShorten(t *testing.T) {
 	h := isc.Host{Name: strings.Repeat("n", 600), HardwareType: 1, Hardware: make([]byte, 6), UID: make([]byte, 255), Addresses: make([]byte, 1600)}
-	Shorten(&h)
+	for range 2 {
+		m := codec.Message{Op: codec.Update, Object: Object(&h)}
+		if n := len(m.Append(nil, nil)) + 64; n != replySize(&h) {
+			t.Errorf("a reply of %d bytes is taken for one of %d", n, replySize(&h))
+		}
+		Shorten(&h)
+	}
 	if replySize(&h) > MaxReply || len(h.Addresses) != 16 || h.UID != nil {
 		t.Errorf("%d bytes, %d of addresses, %d of identifier", replySize(&h), len(h.Addresses), len(h.UID))
 	}

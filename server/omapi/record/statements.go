@@ -65,63 +65,108 @@ func constant(st *isc.Statement) (isc.Statement, bool) {
 	if strings.HasPrefix(st.Text, "default ") {
 		word = "default"
 	}
+	_, text, _ := strings.Cut(strings.TrimSuffix(st.Text, ";"), st.Name)
+	text = strings.TrimSpace(text)
+	list := addresses(text)
 	listed := func(names string) bool { return st.Name != "" && strings.Contains(names, " "+st.Name+" ") }
 	if _, ok := isc.OptionCode(st.Name); st.Value != nil && (ok || listed(parameters)) {
-		return written(word, st.Name, st.Value), isc.WellFormed(st.Name, st.Value)
+		if !bytes.Equal(bytes.Join(list, nil), st.Value) {
+			list = [][]byte{st.Value}
+		}
+		return written(word, st.Name, st.Value, list), isc.WellFormed(st.Name, st.Value)
 	}
 	if !listed(options4) {
 		return isc.Statement{}, false
 	}
-	_, text, _ := strings.Cut(strings.TrimSuffix(st.Text, ";"), st.Name)
-	text = strings.TrimSpace(text)
 	// How wide a number or a truth value is only the option's type tells, which ISC knows: it stays as it is.
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil || slices.Contains([]string{"true", "false", "on", "off"}, text) {
 		return isc.Statement{Text: "option " + st.Name + " " + text + ";", Name: st.Name}, true
 	}
 	if st.Value != nil {
-		return written(word, st.Name, st.Value), true
+		list = [][]byte{st.Value}
 	}
-	value := addresses4(text)
-	return written(word, st.Name, value), value != nil
+	if list == nil || st.Value == nil && slices.ContainsFunc(list, func(a []byte) bool { return len(a) != 4 }) {
+		return isc.Statement{}, false
+	}
+	return written(word, st.Name, bytes.Join(list, nil), list), true
 }
 
-// addresses4 reads IPv4 addresses with commas between them.
-func addresses4(text string) (value []byte) {
+// addresses reads addresses with commas between them; nil if they are none.
+func addresses(text string) (list [][]byte) {
 	for part := range strings.SplitSeq(text, ",") {
 		a, err := netip.ParseAddr(strings.TrimSpace(part))
-		if err != nil || !a.Is4() {
+		if err != nil {
 			return nil
 		}
-		value = append(value, a.AsSlice()...)
+		list = append(list, a.AsSlice())
 	}
-	return value
+	return list
 }
 
-// written makes the statement that sets an option, laid out as ISC does: printable values as strings, others as bytes,
-// where a colon and a byte are words of which either may be the first on a line that would else be longer than 79.
-func written(word, name string, value []byte) isc.Statement {
-	const width, indent = 79, "                "
-	text := []byte(word + " " + name + " = ")
-	if printable(value) {
-		text = append(append(append(text, '"'), value...), `";`...)
-		return isc.Statement{Text: string(text), Name: name, Value: value}
+// written makes the statement that sets an option, laid out as ISC does: a list of addresses as nested concat(),
+// printable values as strings, others as bytes.
+func written(word, name string, value []byte, list [][]byte) isc.Statement {
+	const most = 4 // of a list; beyond that ISC's own text leaves the right margin, and bytes are as good
+	if len(list) > most {
+		list = [][]byte{value}
 	}
-	column := len(text) + 8 // the file's own indent
-	put := func(word string) {
-		if column+len(word) > width {
-			text = append(append(text, '\n'), indent...)
-			column = len(indent)
+	l := layout{text: []byte(word + " " + name + " = ")}
+	l.column = len(l.text) + 8 // the file's own indent
+	l.concat(list, margin)
+	return isc.Statement{Text: string(l.text) + ";", Name: name, Value: value}
+}
+
+const (
+	width  = 79 // of a line
+	margin = 16 // of a line that goes on with the one above
+)
+
+// layout breaks lines as ISC does.
+type layout struct {
+	text   []byte
+	column int
+}
+
+// put writes a word, on the next line if it does not fit. A blank that does not fit is a new line.
+func (l *layout) put(word string, indent int) {
+	if l.column+len(word) > width {
+		l.text = append(append(l.text, '\n'), strings.Repeat(" ", indent)...)
+		l.column = indent
+		if word == " " {
+			return
 		}
-		text = append(text, word...)
-		column += len(word)
+	}
+	l.text = append(l.text, word...)
+	l.column += len(word)
+}
+
+// concat writes values as ISC does that joins two at a time. A colon and a byte are words of which either may be the
+// first on a line.
+func (l *layout) concat(list [][]byte, indent int) {
+	if last := len(list) - 1; last > 0 {
+		for _, word := range []string{"concat", " ", "("} {
+			l.put(word, indent)
+		}
+		inner := l.column
+		l.concat(list[:last], inner)
+		l.put(",", inner)
+		l.put(" ", inner)
+		l.concat(list[last:], inner)
+		l.put(")", indent)
+		return
+	}
+	value := list[0]
+	if printable(value) {
+		l.text = append(append(append(l.text, '"'), value...), '"')
+		l.column += len(value) + 2
+		return
 	}
 	for i := range value {
 		if i > 0 {
-			put(":")
+			l.put(":", indent)
 		}
-		put(hex.EncodeToString(value[i : i+1]))
+		l.put(hex.EncodeToString(value[i:i+1]), indent)
 	}
-	return isc.Statement{Text: string(text) + ";", Name: name, Value: value}
 }
 
 // printable reports whether a value is text that needs no escapes.

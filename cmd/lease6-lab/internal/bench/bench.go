@@ -22,6 +22,7 @@ type Options struct {
 	Rounds int           // 0 is 5
 	Round  time.Duration // 0 is 2 s
 	Warmup time.Duration // of each round; 0 is 200 ms
+	Count  int           // exchanges of a round, which then ends with the last of them; 0 is Round by the clock
 
 	Progress io.Writer // what is being done; nil discards
 }

@@ -122,5 +122,8 @@ func (o *Options) round(ctx context.Context, contender *Contender, exchange load
 		}
 	}
 	l.Exchange, l.Count, l.Duration, l.Warmup, l.Drain = exchange, 0, o.Round, o.Warmup, time.Second
+	if o.Count > 0 {
+		l.Count, l.Duration, l.Warmup, l.Drain = o.Count, 0, 0, time.Minute
+	}
 	return contender.Run(ctx, l)
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,15 +19,8 @@ const spin = int64(30 * time.Microsecond)
 // run begins exchanges until it is time to stop, and then waits for the last answers.
 func (g *generator) run(ctx context.Context) (*Result, error) {
 	g.start = g.clock()
-	warm := g.start + int64(g.o.Warmup)
-	stop := warm + int64(g.o.Duration)
-	if g.o.Duration == 0 {
-		stop = 1<<63 - 1
-	}
-	if err := g.measure(g.start); err != nil {
-		return nil, err
-	}
-	measured, ended := g.o.Warmup == 0, false
+	warm, stop := g.start+int64(g.o.Warmup), int64(math.MaxInt64)
+	measured, ended := false, false
 	var drained int64
 	for active, steps := g.start, 0; ; steps++ {
 		now := g.clock()
@@ -34,6 +28,9 @@ func (g *generator) run(ctx context.Context) (*Result, error) {
 			measured = true
 			if err := g.measure(now); err != nil {
 				return nil, err
+			}
+			if g.o.Duration > 0 {
+				stop = now + int64(g.o.Duration)
 			}
 		}
 		if over := now >= stop || g.o.Count > 0 && g.begun >= g.o.Count; over && !ended {
