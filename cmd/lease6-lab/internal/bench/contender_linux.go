@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/arena"
@@ -113,6 +114,35 @@ func (c *Contender) Run(ctx context.Context, o load.Options) (*load.Result, erro
 	})
 	return r, err
 }
+
+// Settle waits until the server has nothing to do, but no longer than a few seconds: a slow one may have messages left
+// whose clients have gone.
+func (c *Contender) Settle(ctx context.Context) error {
+	const period, rounds, idle = 50 * time.Millisecond, 60, 5 * time.Millisecond
+	before, err := load.ProcessCPU(c.Process.PID)
+	for range rounds {
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(period):
+		}
+		var now time.Duration
+		if now, err = load.ProcessCPU(c.Process.PID); now-before < idle {
+			break
+		}
+		before = now
+	}
+	return err
+}
+
+// Pause keeps the server from using its CPU, which it shares with others, until Resume.
+func (c *Contender) Pause() error { return c.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (c *Contender) Resume() error { return c.Process.Signal(syscall.SIGCONT) }
 
 // RSS is the memory of the server in bytes.
 func (c *Contender) RSS() int64 {

@@ -70,6 +70,9 @@ func (o *Options) field(ctx context.Context, dir string, pins Pins, mode guest.M
 			continue
 		}
 		servers[i].Start = contenders[i].Started
+		if err := errors.Join(contenders[i].Settle(ctx), contenders[i].Pause()); err != nil {
+			return nil, err
+		}
 	}
 	for _, exchange := range o.Exchanges {
 		c := Case{Mode: mode.String(), Exchange: exchange.String(), Reservations: size, Servers: append([]Server(nil), servers...)}
@@ -107,8 +110,12 @@ func (o *Options) rounds(ctx context.Context, c *Case, exchange load.Exchange, c
 	return nil
 }
 
-// round is one run of the load on one server.
-func (o *Options) round(ctx context.Context, contender *Contender, exchange load.Exchange, first bool) (*load.Result, error) {
+// round is one run of the load on one server, while all others are paused.
+func (o *Options) round(ctx context.Context, contender *Contender, exchange load.Exchange, first bool) (_ *load.Result, err error) {
+	if err := contender.Resume(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, contender.Settle(ctx), contender.Pause()) }()
 	l := contender.Load()
 	l.Window = o.Window
 	if exchange == load.Renew || exchange == load.Mixed {

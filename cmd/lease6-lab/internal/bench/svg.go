@@ -14,7 +14,7 @@ const (
 	svgWidth   = 860
 	svgMargin  = 24
 	svgNames   = 150 // width of the column of names
-	svgBars    = 450 // width of the longest bar
+	svgBars    = 420 // width of the longest bar
 	svgRow     = 26
 	svgBar     = 16
 	svgHeading = 40
@@ -23,7 +23,7 @@ const (
 // svgStyle has no background and middle tones, which are legible on white and on black; where the viewer says what it
 // has, the text goes further to the other side.
 const svgStyle = `
-text { font: 13px system-ui, sans-serif; fill: #57606a }
+text { font-family: system-ui, sans-serif; font-size: 13px; fill: #6e7781 }
 .h { font-weight: 600 } .small { font-size: 11px } .n { font-variant-numeric: tabular-nums }
 .bar { fill: #8c959f } .ours { fill: #2f81f7 } .ceiling { fill: none; stroke: #8c959f; stroke-dasharray: 4 3 }
 .range { stroke: #8c959f; stroke-width: 1.5 } .axis { stroke: #8c959f; stroke-opacity: .5 }
@@ -86,7 +86,7 @@ func (s *Server) bar(b *bytes.Buffer, text func(x, y int, class, anchor, format 
 	fmt.Fprintf(b, "<line class=\"range\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%[2]d\"/>\n", at(s.Rate.Min), y+svgRow/2, at(s.Rate.Max))
 	label := fmt.Sprintf("%s  ·  p99 %.1f ms", group(s.Rate.Median), s.P99.Median)
 	if s.Ratio > 0 && s.Name != "ceiling" {
-		label = fmt.Sprintf("%s  ·  %.2f  ·  p99 %.1f ms", group(s.Rate.Median), s.Ratio, s.P99.Median)
+		label = fmt.Sprintf("%s  ·  %.2f of ceiling  ·  p99 %.1f ms", group(s.Rate.Median), s.Ratio, s.P99.Median)
 	}
 	text(int(at(max(s.Rate.Max, s.Rate.Median)))+8, base, "n small", "start", "%s", label)
 }

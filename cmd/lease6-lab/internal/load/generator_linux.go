@@ -79,8 +79,11 @@ func newGenerator(o Options) (*generator, error) {
 		o: o, epoch: time.Now(), slots: make([]slot, size), free: make([]int32, 0, size), mask: uint32(size - 1),
 		order: newOrder(o.Clients), rng: rand.New(rand.NewPCG(6, 9915)), serverID: make([]byte, 0, wire.MaxDUID),
 	}
+	// A slow server may still answer what an earlier run has asked.
+	serial := rand.Uint32()
 	for i := o.Window - 1; i >= 0; i-- {
 		g.free = append(g.free, int32(i))
+		g.slots[i].serial = serial
 	}
 	g.wheel.reset(0)
 	if o.Mode == guest.Direct {

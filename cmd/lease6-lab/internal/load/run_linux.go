@@ -231,7 +231,7 @@ func (g *generator) end(i int32) {
 
 // measure begins to take figures.
 func (g *generator) measure(now int64) error {
-	cpu, err := processCPU(g.o.ServerPID)
+	cpu, err := ProcessCPU(g.o.ServerPID)
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (g *generator) measure(now int64) error {
 // conclude ends what is measured by the clock. Answers that come later are still checked.
 func (g *generator) conclude(now int64) {
 	g.result.Elapsed = time.Duration(now - g.from)
-	if cpu, err := processCPU(g.o.ServerPID); err == nil {
+	if cpu, err := ProcessCPU(g.o.ServerPID); err == nil {
 		g.result.ServerCPU = cpu - g.cpu0
 	}
 	g.result.OwnCPU = threadCPU() - g.own0
@@ -273,8 +273,8 @@ func (g *generator) report() *Result {
 	return r
 }
 
-// processCPU is the CPU time of all threads of a process, those that have ended too.
-func processCPU(pid int) (time.Duration, error) {
+// ProcessCPU is the CPU time of all threads of a process, those that have ended too; 0 for process 0.
+func ProcessCPU(pid int) (time.Duration, error) {
 	if pid == 0 {
 		return 0, nil
 	}

@@ -108,7 +108,7 @@ func (p *Peer) Version(ctx context.Context) string {
 	words := strings.Fields(line)
 	switch {
 	case len(words) > 2 && words[1] == "version": // "Dnsmasq version 2.90"
-		return words[2]
+		return strings.Trim(words[2], "()") // Go says "(devel)" of what was not built from a tag
 	case len(words) > 0: // "isc-dhcpd-4.4.3-P1", "2.2.0"
 		return strings.TrimPrefix(words[0], "isc-dhcpd-")
 	}

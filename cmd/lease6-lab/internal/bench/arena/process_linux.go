@@ -143,7 +143,9 @@ func (p *Process) Stop(ctx context.Context) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
+	// These fail only if it has ended. It may have been stopped, and then sees the first after the second.
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	select {
 	case <-p.done:
 		return nil
