@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,8 +19,8 @@ const defaultConfig = "/etc/lease6/lease6d.toml"
 // load reads the configuration that the flags name.
 func (f *flags) load() (*config.Config, error) {
 	if f.leases == "" {
-		if len(f.interfaces) > 0 || f.stateDir != "" {
-			return nil, errors.New("--interface and --state-dir go with --leases; in a configuration file they are server.interfaces and server.state-dir")
+		if len(f.interfaces) > 0 || f.stateDir != "" || len(f.omapi) > 0 {
+			return nil, errors.New("--interface, --omapi and --state-dir go with --leases; in a configuration file they are server.interfaces, omapi.listen and server.state-dir")
 		}
 		if f.config == "" {
 			f.config = defaultConfig
@@ -32,6 +33,13 @@ func (f *flags) load() (*config.Config, error) {
 	cfg, err := config.Default(f.leases, f.interfaces)
 	if err != nil {
 		return nil, err
+	}
+	for _, text := range f.omapi {
+		address, err := netip.ParseAddrPort(text)
+		if err != nil || address.Port() == 0 {
+			return nil, fmt.Errorf("--omapi %q: want an address and a port, as in 127.0.0.1:7911", text)
+		}
+		cfg.OMAPI.Listen = append(cfg.OMAPI.Listen, address)
 	}
 	if f.stateDir != "" {
 		cfg.Server.DUIDFile = filepath.Join(f.stateDir, filepath.Base(cfg.Server.DUIDFile))

@@ -42,6 +42,7 @@ type flags struct {
 	config      string
 	leases      string
 	interfaces  []string
+	omapi       []string
 	stateDir    string
 	checkConfig bool
 	printConfig bool
@@ -65,7 +66,7 @@ that are not served, USR2 takes the lease file as it stands, also if that loses 
 
 Exit status: 0 stopped by a signal, 1 failed, 2 wrong flags or configuration.`,
 		Example: `  lease6d --leases /var/lib/dhcp/dhcpd6.leases --interface eth1
-  lease6d --leases dhcpd6.leases --interface 'bond0.*'
+  lease6d --leases dhcpd6.leases --interface 'bond0.*' --omapi 127.0.0.1:7911
   lease6d --config /etc/lease6/lease6d.toml --check-config
   lease6d --print-config > /etc/lease6/lease6d.toml
   lease6d completion bash > /etc/bash_completion.d/lease6d`,
@@ -82,6 +83,7 @@ Exit status: 0 stopped by a signal, 1 failed, 2 wrong flags or configuration.`,
 	fl.StringVarP(&f.config, "config", "c", "", "configuration file (TOML; default "+defaultConfig+", unless --leases is given)")
 	fl.StringVar(&f.leases, "leases", "", "serve this lease file without a configuration file")
 	fl.StringSliceVarP(&f.interfaces, "interface", "i", nil, "with --leases: interface to serve, or a pattern such as 'bond0.*'; may be repeated")
+	fl.StringSliceVar(&f.omapi, "omapi", nil, "with --leases: serve OMAPI at this address and port, and own the lease file; may be repeated")
 	fl.StringVar(&f.stateDir, "state-dir", "", "with --leases: where the server DUID is kept (default "+config.DefaultStateDir+")")
 	fl.BoolVar(&f.checkConfig, "check-config", false, "read the configuration and the lease file, say what is wrong, and exit")
 	fl.BoolVar(&f.printConfig, "print-config", false, "print the commented reference configuration and exit")

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -14,6 +16,7 @@ import (
 	"github.com/lease6/lease6/leases"
 	"github.com/lease6/lease6/server"
 	"github.com/lease6/lease6/server/config"
+	"github.com/lease6/lease6/server/omapi"
 )
 
 // instance is a running lease6d.
@@ -21,62 +24,93 @@ type instance struct {
 	flags  *flags
 	cfg    *config.Config
 	log    *slog.Logger
-	store  *leases.File
+	store  store
+	omapi  *omapi.Server // nil if OMAPI is not served
 	server *server.Server
+}
+
+// store is a leases.Store that runs.
+type store interface {
+	leases.Store
+	Run(ctx context.Context, ready func()) error
 }
 
 // serve runs until a signal asks it to stop.
 func serve(ctx context.Context, f *flags, cfg *config.Config, log *slog.Logger) error {
 	log.Info("lease6d", "version", build.Version())
-	store, err := leases.Open(cfg.Leases.File, leases.FileOptions{Logger: log})
+	d := &instance{flags: f, cfg: cfg, log: log}
+	if err := d.openStore(); err != nil {
+		return err
+	}
+	duid, err := serverDUID(&cfg.Server, d.store, log)
 	if err != nil {
 		return err
 	}
-	duid, err := serverDUID(&cfg.Server, store, log)
-	if err != nil {
+	if d.server, err = server.New(cfg, d.store, duid, server.Options{Logger: log}); err != nil {
 		return err
 	}
-	srv, err := server.New(cfg, store, duid, server.Options{Logger: log})
-	if err != nil {
-		return err
-	}
-	d := &instance{flags: f, cfg: cfg, log: log, store: store, server: srv}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, handledSignals()...)
 	defer signal.Stop(signals)
 	return d.run(ctx, signals)
 }
 
-// run runs the parts, one behind the other as each becomes ready, until a signal or the failure of one ends them all.
+// openStore follows the lease file, or owns it if leases come over OMAPI.
+func (d *instance) openStore() (err error) {
+	if len(d.cfg.OMAPI.Listen) == 0 {
+		d.store, err = leases.Open(d.cfg.Leases.File, leases.FileOptions{Logger: d.log})
+		return err
+	}
+	journal, err := leases.OwnFile(d.cfg.Leases.File, leases.JournalOptions{Logger: d.log})
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w; if this datacenter has no leases yet, make an empty file there", err)
+		}
+		return err
+	}
+	d.store = journal
+	d.omapi, err = newOMAPI(&d.cfg.OMAPI, journal, d.log)
+	return err
+}
+
+// run starts the parts, one behind the other as each becomes ready, until a signal or the failure of one ends them all,
+// the last started first: whoever waits for the store ends before it.
 func (d *instance) run(ctx context.Context, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel(nil) // before Wait
-	for _, part := range []func(context.Context, func()) error{d.store.Run, d.server.Run} {
-		ready := make(chan struct{})
-		wg.Go(func() {
+	parts := []func(context.Context, func()) error{d.store.Run, d.runOMAPI, d.server.Run}
+	failed := make(chan error, len(parts))
+	var stops []func()
+	defer func() {
+		for _, stop := range slices.Backward(stops) {
+			stop()
+		}
+	}()
+	for _, part := range parts {
+		ctx, cancel := context.WithCancel(ctx)
+		ready, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
 			if err := part(ctx, sync.OnceFunc(func() { close(ready) })); err != nil {
-				cancel(err)
+				failed <- err
 			}
-		})
+		}()
+		stops = append(stops, func() { cancel(); <-done })
 		select {
 		case <-ready:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case err := <-failed:
+			return err
 		case s := <-signals:
 			d.log.Info("stopping before it began", "signal", s.String())
 			return nil
 		}
 	}
-	s := d.store.Status()
-	d.log.Info("ready", "hosts", s.Hosts, "leases", d.cfg.Leases.File)
+	d.log.Info("ready", "hosts", d.store.Status().Hosts, "leases", d.cfg.Leases.File)
 	d.notify(daemon.SdNotifyReady)
 	for {
 		select {
+		case err := <-failed:
+			return err
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil
 		case s := <-signals:
 			if stop := d.signal(ctx, s); stop {
 				d.log.Info("stopping", "signal", s.String())
@@ -114,7 +148,12 @@ func (d *instance) reloadConfig() {
 
 // takeLeases takes the lease file as it stands.
 func (d *instance) takeLeases(ctx context.Context) {
-	if err := d.store.Reload(ctx); err != nil {
+	file, ok := d.store.(*leases.File)
+	if !ok {
+		d.log.Warn("the lease file is this server's own, there is nothing to take over", "leases", d.cfg.Leases.File)
+		return
+	}
+	if err := file.Reload(ctx); err != nil {
 		d.log.Error("lease file not taken, going on with the leases read before", "error", err)
 	}
 }
@@ -130,6 +169,7 @@ func (d *instance) report() {
 		counts = append(counts, name, n)
 	}
 	d.log.Info("packets", counts...)
+	d.reportOMAPI()
 	for _, w := range d.server.Workers() {
 		d.log.Info("socket "+w.Name, "stats", fmt.Sprintf("%+v", w.Socket))
 	}

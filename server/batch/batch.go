@@ -2,7 +2,7 @@ package batch
 
 // Options are what sockets can be opened without.
 type Options struct {
-	// ReceiveBytes is the receive buffer of each socket in bytes; 0 is 8 MiB, room for some 10,000 messages. Without
+	// ReceiveBytes is the receive buffer of each socket in bytes; 0 is 32 MiB, room for some 40,000 messages. Without
 	// CAP_NET_ADMIN the kernel gives at most net.core.rmem_max; Stats tells what it gave.
 	ReceiveBytes int
 }
@@ -47,5 +47,5 @@ const (
 	// multiple of 4 KiB apart, the 64 messages of a batch would evict each other.
 	slotSize = receiveSize + frameHeader + replySize + 272
 
-	defaultReceiveBytes = 8 << 20
+	defaultReceiveBytes = 32 << 20
 )

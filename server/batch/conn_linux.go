@@ -116,9 +116,13 @@ func (c *Conn) Recv() (int, error) {
 }
 
 // receive calls recvmmsg. It returns false to wait until there is something.
+//
+// This call and transmit's never wait, so the Go scheduler need not know of them. If it does, it takes the processor
+// away during the longer ones: measured, 12.5 instead of 10.4 µs of CPU an exchange, and three times the context
+// switches. The price is that a garbage collection may wait for the end of a batch.
 func (c *Conn) receive(fd uintptr) bool {
 	for failures := 0; ; {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.incoming[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&c.incoming[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			c.received = int(n)
@@ -285,7 +289,7 @@ func (c *Conn) Flush() {
 func (c *Conn) transmit(fd uintptr) bool {
 	sent := 0
 	for next := 0; next < c.queued; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&c.outgoing[next])), uintptr(c.queued-next), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&c.outgoing[next])), uintptr(c.queued-next), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			next += int(n)

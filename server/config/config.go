@@ -12,12 +12,21 @@ const DefaultStateDir = "/var/lib/lease6d"
 type Config struct {
 	Leases  Leases
 	Server  Static
+	OMAPI   OMAPI
 	Dynamic Dynamic
 }
 
 // Leases says where the leases come from.
 type Leases struct {
 	File string // ISC lease file
+}
+
+// OMAPI says who may create, change and delete leases over OMAPI, and from where. It needs a restart to change.
+type OMAPI struct {
+	Listen   []netip.AddrPort // none: OMAPI is not served, and somebody else writes the lease file
+	Allow    []netip.Prefix   // of clients; none = everybody who can reach the address
+	KeyFile  string           // file with the key that must sign requests; "" = none need be signed
+	ISCCodes bool             // answer with ISC's own result codes, which end Abiquo's client
 }
 
 // Static needs a restart to change.

@@ -39,7 +39,7 @@ func mustParse(t *testing.T, text string) *Config {
 func defaults() *Config {
 	return &Config{
 		Leases: Leases{File: "/var/lib/dhcp/dhcpd6.leases"},
-		Server: Static{ReceiveBytes: 8 << 20, DUIDFile: "/var/lib/lease6d/server-duid"},
+		Server: Static{ReceiveBytes: 32 << 20, DUIDFile: "/var/lib/lease6d/server-duid"},
 		Dynamic: Dynamic{
 			Links: []Link{{Name: "any", Prefixes: []netip.Prefix{netip.MustParsePrefix("::/0")}, Settings: Settings{
 				Valid: 7200 * time.Second, Preferred: 4500 * time.Second, T1: 2250 * time.Second, T2: 3600 * time.Second,
@@ -288,6 +288,8 @@ func TestRestartNeeded(t *testing.T) {
 		{"duid", "000300010203", "000300010204", []string{"server.duid"}},
 		{"no duid", "duid = '000300010203'\n", "", []string{"server.duid"}},
 		{"state", "'/s'", "'/t'", []string{"server.state-dir"}},
+		{"omapi", "[server]", "[omapi]\nlisten = ['[::1]:7911']\nallow = ['::1']\nkey-file = '/k'\nstatus-codes = 'isc'\n[server]",
+			[]string{"omapi.listen", "omapi.allow", "omapi.key-file", "omapi.status-codes"}},
 		{"the same in other words", "1 MiB", "1024 KiB", nil},
 		{"dynamic", "[server]", "[server]\nunicast = true\ninterfaces = ['a']\nunknown-clients = 'ignore'", nil},
 	} {
@@ -299,8 +301,9 @@ func TestRestartNeeded(t *testing.T) {
 		})
 	}
 	// A field that is added to these must be compared too.
-	if n := reflect.TypeFor[Leases]().NumField() + reflect.TypeFor[Static]().NumField(); n != 5 {
-		t.Errorf("Leases and Static have %d fields, and RestartNeeded compares 5", n)
+	const compared = 9
+	if n := reflect.TypeFor[Leases]().NumField() + reflect.TypeFor[Static]().NumField() + reflect.TypeFor[OMAPI]().NumField(); n != compared {
+		t.Errorf("Leases, Static and OMAPI have %d fields, and RestartNeeded compares %d", n, compared)
 	}
 }
 

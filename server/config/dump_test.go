@@ -11,6 +11,8 @@ func dump(c *Config) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("leases %s", c.Leases.File)
 	line("workers %d receive %d duid %x in %s", c.Server.Workers, c.Server.ReceiveBytes, c.Server.DUID, c.Server.DUIDFile)
+	o := &c.OMAPI
+	line("omapi %v allow %v key %q isc codes %v", o.Listen, o.Allow, o.KeyFile, o.ISCCodes)
 	d := &c.Dynamic
 	line("interfaces %q unknown %v unicast %v", d.Interfaces, d.Unknown, d.Unicast)
 	line("identity %v on mismatch %v", d.Identity.Order, d.Identity.OnMismatch)

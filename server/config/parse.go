@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/lease6/lease6/server/config/strict"
@@ -80,6 +81,10 @@ func RestartNeeded(old, new *Config) []string {
 		{"server.receive-buffer", old.Server.ReceiveBytes != new.Server.ReceiveBytes},
 		{"server.duid", !bytes.Equal(old.Server.DUID, new.Server.DUID)},
 		{"server.state-dir", old.Server.DUIDFile != new.Server.DUIDFile},
+		{"omapi.listen", !slices.Equal(old.OMAPI.Listen, new.OMAPI.Listen)},
+		{"omapi.allow", !slices.Equal(old.OMAPI.Allow, new.OMAPI.Allow)},
+		{"omapi.key-file", old.OMAPI.KeyFile != new.OMAPI.KeyFile},
+		{"omapi.status-codes", old.OMAPI.ISCCodes != new.OMAPI.ISCCodes},
 	} {
 		if k.differs {
 			keys = append(keys, k.key)
@@ -96,6 +101,7 @@ func readFile(file *strict.Table) *Config {
 	t.Close(home)
 
 	readServer(file.Table("server"), cfg)
+	readOMAPI(file.Table("omapi"), &cfg.OMAPI)
 
 	t = file.Table("identity")
 	id := &cfg.Dynamic.Identity
@@ -117,7 +123,7 @@ func readFile(file *strict.Table) *Config {
 // readServer reads the table [server].
 func readServer(t *strict.Table, cfg *Config) {
 	static, dynamic := &cfg.Server, &cfg.Dynamic
-	static.ReceiveBytes = 8 << 20
+	static.ReceiveBytes = 32 << 20
 	dynamic.Unknown = UnknownRefuse
 	stateDir := DefaultStateDir
 
@@ -129,6 +135,28 @@ func readServer(t *strict.Table, cfg *Config) {
 	strict.Read(t, "state-dir", strict.Text(parsePath), &stateDir)
 	strict.Read(t, "duid", strict.Text(parseDUID), &static.DUID)
 	static.DUIDFile = path.Join(stateDir, "server-duid")
+	t.Close(home)
+}
+
+// statusCodes is which result codes OMAPI answers with.
+type statusCodes bool
+
+// String returns the word for it in the file.
+func (c statusCodes) String() string {
+	if c {
+		return "isc"
+	}
+	return "classic"
+}
+
+// readOMAPI reads the table [omapi].
+func readOMAPI(t *strict.Table, o *OMAPI) {
+	strict.Read(t, "listen", strict.Set(strict.Text(parseListen)), &o.Listen)
+	strict.Read(t, "allow", strict.Set(strict.Text(parseClients)), &o.Allow)
+	strict.Read(t, "key-file", strict.Text(parsePath), &o.KeyFile)
+	var codes statusCodes
+	strict.Read(t, "status-codes", strict.Choice(statusCodes(false), statusCodes(true)), &codes)
+	o.ISCCodes = bool(codes)
 	t.Close(home)
 }
 

@@ -102,3 +102,27 @@ func parseServer(s string) (netip.Addr, error) {
 	}
 	return a, err
 }
+
+// parseListen reads an address and port to listen on.
+func parseListen(s string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 {
+		return a, errors.New(`not an address with a port; write one such as "127.0.0.1:7911" or "[::1]:7911"`)
+	}
+	return a, nil
+}
+
+// parseClients reads the address of a client, or a prefix of such, of either family.
+func parseClients(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if a, ok := netip.ParseAddr(s); ok == nil && a.Zone() == "" {
+		p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	switch {
+	case err != nil, p.Addr().Is4In6():
+		return p, errors.New(`not an address or a prefix; write one such as "192.0.2.10" or "2001:db8:f::/64"`)
+	case p != p.Masked():
+		return p, fmt.Errorf("has bits set behind its length: write %q, or the address alone", p.Masked())
+	}
+	return p, nil
+}
