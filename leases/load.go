@@ -118,5 +118,6 @@ func (l *loader) finish() *Index {
 	if l.ix.crowded() {
 		l.ix = l.ix.compact()
 	}
+	l.ix.hugePages()
 	return l.ix
 }

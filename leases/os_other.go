@@ -9,3 +9,6 @@ func syncData(f *os.File) error { return f.Sync() }
 
 // lockFile has nothing to do: lease6d serves on Linux only.
 func lockFile(*os.File) error { return nil }
+
+// hugePages has nothing to do.
+func (ix *Index) hugePages() {}
