@@ -45,6 +45,13 @@ fuzz: ## every parser against random input; FUZZ=1000000x for more
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) "$$dir"; \
 	done
 
+bench: deps build ## lease6d beside a ceiling and the peers of Debian, boot storms, changes under load; some 15 minutes
+	bin/lease6-lab bench --sizes 1000,100000 --json bin/bench.json --svg bin/bench.svg
+	bin/lease6-lab bench --sizes 100000 --modes direct --servers ceiling,lease6d
+	bin/lease6-lab storm
+	bin/lease6-lab churn
+	bin/lease6-lab spread
+
 cover: ## coverage of the unit tests
 	$(GO) test -short -cover $$($(GO) list ./... | grep -v /cmd/lease6-lab)
 
@@ -54,4 +61,4 @@ golden: ## rewrite the golden files, to be looked at with git diff
 clean: ## remove what was built
 	rm -rf bin dist
 
-.PHONY: help build run test deps check race lab fuzz cover golden clean
+.PHONY: help build run test deps check race lab fuzz bench cover golden clean

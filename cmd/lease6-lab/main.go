@@ -14,8 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lease6/lease6/cmd/internal/build"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/churn"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/spread"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/ceiling"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/demo"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/generate"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/storm"
 )
 
 func main() {
@@ -36,7 +41,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), generateCommand())
+	root.AddCommand(demoCommand(), generateCommand(), bench.Command(), storm.Command(), churn.Command(), spread.Command(), ceiling.Command())
 	return root
 }
 

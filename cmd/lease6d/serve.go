@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -170,6 +171,9 @@ func (d *instance) report() {
 	}
 	d.log.Info("packets", counts...)
 	d.reportOMAPI()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	d.log.Info("process", "goroutines", runtime.NumGoroutine(), "heap-bytes", memory.HeapAlloc, "collections", memory.NumGC)
 	for _, w := range d.server.Workers() {
 		d.log.Info("socket "+w.Name, "stats", fmt.Sprintf("%+v", w.Socket))
 	}
