@@ -54,6 +54,11 @@ func follow(t *testing.T, text string) *followed {
 		})
 	})
 	<-ready
+	w.until("a watcher", func() bool {
+		f.watchers.mu.Lock()
+		defer f.watchers.mu.Unlock()
+		return len(f.watchers.all) == 1
+	})
 	return w
 }
 

@@ -76,7 +76,7 @@ func FuzzOperations(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{3, 0x11, 0x21, 2, 0x41, 0x13, 5, 0x11, 0x82}, 20))
 	f.Fuzz(func(t *testing.T, program []byte) {
 		data := codec.AppendGreeting(nil)
-		for id := uint32(0); len(program) >= 3; id++ {
+		for id := uint32(0); len(program) >= 3 && id < 100; id++ {
 			m := operation(program[0], program[1], program[2])
 			m.ID = id
 			data, program = m.Append(data, nil), program[3:]
