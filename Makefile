@@ -42,7 +42,7 @@ fuzz: ## every parser against random input; FUZZ=1000000x for more
 	@set -e; for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | cut -c6- | sort); do \
 		dir=$$(grep -rlE "^func $$target\(" --include='*_test.go' . | head -n 1 | xargs dirname); \
 		echo "fuzz $$dir $$target $(FUZZ)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) "$$dir"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 1x "$$dir"; \
 	done
 
 bench: deps build ## lease6d beside a ceiling and the peers of Debian, boot storms, changes under load; some 15 minutes

@@ -2,6 +2,7 @@ package leases
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/lease6/lease6/leases/isc"
@@ -62,17 +63,46 @@ func fitsEntry(h *isc.Host, flags uint16) bool {
 
 func (ix *Index) putRare(id ID, h *isc.Host) {
 	if ix.rare == nil {
-		ix.rare, ix.more = make(map[ID]*isc.Host), make(map[[16]byte][]ID)
+		ix.rare, ix.more, ix.keys = make(map[ID]*isc.Host), make(map[[16]byte][]ID), make(map[string][]ID)
 	}
 	c := h.Clone()
 	c.Damaged, c.Pos = false, isc.Pos{}
 	ix.rare[id] = c
-	for i := 1; 16*(i+1) <= len(c.Addresses); i++ {
-		a := [16]byte(c.Addresses[16*i:])
-		if a != [16]byte{} { // the padding of Abiquo's client
-			ix.more[a] = append(ix.more[a], id)
+	for a := range moreAddresses(c) {
+		ix.more[a] = append(ix.more[a], id)
+	}
+	for key := range rareKeys(c) {
+		ix.keys[key] = append(ix.keys[key], id)
+	}
+}
+
+// moreAddresses are the addresses of a host beyond the first, without the padding of Abiquo's client.
+func moreAddresses(h *isc.Host) iter.Seq[[16]byte] {
+	return func(yield func([16]byte) bool) {
+		for i := 1; 16*(i+1) <= len(h.Addresses); i++ {
+			if a := [16]byte(h.Addresses[16*i:]); a != [16]byte{} && !yield(a) {
+				return
+			}
 		}
 	}
+}
+
+// rareKeys are what a host is found by, beside name, MAC and address.
+func rareKeys(h *isc.Host) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if h.UID != nil && !yield(uidKey(h.UID)) {
+			return
+		}
+		if len(h.Hardware) > 0 && (h.HardwareType != isc.Ethernet || len(h.Hardware) != 6) {
+			yield(hardwareKey(h.HardwareType, h.Hardware))
+		}
+	}
+}
+
+func uidKey(uid []byte) string { return "u" + string(uid) }
+
+func hardwareKey(kind uint16, address []byte) string {
+	return "h" + string([]byte{byte(kind >> 8), byte(kind)}) + string(address)
 }
 
 // link enters a host into the tables of MACs and addresses, as the newest.
@@ -150,14 +180,21 @@ func (ix *Index) unlinkAddr(id ID, e *entry) {
 func (ix *Index) removeRare(id ID) {
 	h := ix.rare[id]
 	delete(ix.rare, id)
-	for i := 1; 16*(i+1) <= len(h.Addresses); i++ {
-		a := [16]byte(h.Addresses[16*i:])
-		left := slices.DeleteFunc(ix.more[a], func(o ID) bool { return o == id })
-		if len(left) == 0 {
-			delete(ix.more, a)
-		} else {
-			ix.more[a] = left
-		}
+	for a := range moreAddresses(h) {
+		removeID(ix.more, a, id)
+	}
+	for key := range rareKeys(h) {
+		removeID(ix.keys, key, id)
+	}
+}
+
+// removeID takes id out of the list under key.
+func removeID[K comparable](lists map[K][]ID, key K, id ID) {
+	left := slices.DeleteFunc(lists[key], func(o ID) bool { return o == id })
+	if len(left) == 0 {
+		delete(lists, key)
+	} else {
+		lists[key] = left
 	}
 }
 
@@ -208,6 +245,13 @@ func (ix *Index) Check() (wrong []error) {
 		}
 		if (ix.rare[id] != nil) != (e.flags&flagRare != 0) {
 			bad("host %q: rare %v, flags %x", ix.Name(id), ix.rare[id], e.flags)
+		}
+		if h := ix.rare[id]; h != nil {
+			for key := range rareKeys(h) {
+				if !slices.Contains(ix.keys[key], id) {
+					bad("host %q is not found by its key %q", h.Name, key)
+				}
+			}
 		}
 		if e.set != 0 && ix.sets.all[e.set].refs == 0 {
 			bad("host %q uses set %d, which nobody uses", ix.Name(id), e.set)

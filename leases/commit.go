@@ -131,7 +131,11 @@ func (j *Journal) judge(r *request) error {
 	if r.host.HardwareType != isc.Ethernet || len(r.host.Hardware) != 6 {
 		return nil
 	}
-	for other := j.index.FindMAC(MAC(r.host.Hardware).Key()); other != 0; other = j.index.NextMAC(other) {
+	key := MAC(r.host.Hardware).Key()
+	if id != 0 && j.index.Key(id) == key {
+		return nil // it keeps the MAC that it has, whoever shares it
+	}
+	for other := j.index.FindMAC(key); other != 0; other = j.index.NextMAC(other) {
 		if other != id {
 			return &ConflictError{Field: "mac", Host: j.index.Name(other)}
 		}

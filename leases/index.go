@@ -29,6 +29,7 @@ type Index struct {
 	sets sets
 	rare map[ID]*isc.Host  // hosts that an entry cannot hold
 	more map[[16]byte][]ID // second and further addresses
+	keys map[string][]ID   // client identifiers, and link-layer addresses that are not Ethernet's: see rareKeys
 
 	duid []byte // server-duid of the file; nil if none
 }
@@ -115,6 +116,25 @@ func (ix *Index) findFirst(addr *[16]byte) ID {
 		}
 	}
 	return 0
+}
+
+// FindUID returns a host with a client identifier ("uid" in its record), 0 if there is none.
+func (ix *Index) FindUID(uid []byte) ID { return ix.findRare(uidKey(uid)) }
+
+// FindHardware returns the newest host with a link-layer address of an ARP hardware type.
+func (ix *Index) FindHardware(kind uint16, address []byte) ID {
+	if kind == isc.Ethernet && len(address) == 6 {
+		return ix.FindMAC(MAC(address).Key())
+	}
+	return ix.findRare(hardwareKey(kind, address))
+}
+
+func (ix *Index) findRare(key string) ID {
+	all := ix.keys[key]
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1]
 }
 
 // Key returns the key of a host's MAC; 0 if it has no Ethernet MAC.

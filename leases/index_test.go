@@ -87,7 +87,7 @@ func randomHost(r *rand.Rand, name string) *isc.Host {
 	case 1:
 		h.Addresses = []byte{10, 0, 0, 1}
 	case 2:
-		h.Addresses, h.UID = nil, []byte("uid")
+		h.Addresses, h.UID = nil, []byte{'u', byte(r.IntN(20))}
 	case 3:
 		h.HardwareType = 6
 	case 4:
@@ -115,6 +115,12 @@ func compareModel(t *testing.T, ix *Index, model map[string]*isc.Host) {
 		if got := ix.Host(id); !got.Equal(want) {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}
+		if want.UID != nil && !ix.sameUID(want.UID, id) {
+			t.Fatalf("%s: client identifier %q is not found", name, want.UID)
+		}
+		if len(want.Hardware) > 0 && ix.FindHardware(want.HardwareType, want.Hardware) == 0 {
+			t.Fatalf("%s: hardware %d/%x is not found", name, want.HardwareType, want.Hardware)
+		}
 		for i := 0; 16*(i+1) <= len(want.Addresses); i++ {
 			a, ok := ix.Addr(id, i)
 			if !ok || a != [16]byte(want.Addresses[16*i:]) {
@@ -131,6 +137,16 @@ func compareModel(t *testing.T, ix *Index, model map[string]*isc.Host) {
 			t.Fatalf("address %x is found and nobody's", a)
 		}
 	}
+}
+
+// sameUID reports whether the host found by a client identifier has it.
+func (ix *Index) sameUID(uid []byte, id ID) bool {
+	found := ix.FindUID(uid)
+	if found == 0 {
+		return false
+	}
+	a, b := ix.Host(found), ix.Host(id)
+	return bytes.Equal(a.UID, b.UID)
 }
 
 // TestNewestFirst: of two hosts of one MAC the newer comes first, also after changes.

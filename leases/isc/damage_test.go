@@ -175,7 +175,9 @@ func TestStatements(t *testing.T) {
 		{"option dhcp6.info-refresh-time 600;", "dhcp6.info-refresh-time", "00000258"},
 		{"option dhcp-renewal-time 60;", "dhcp-renewal-time", "0000003c"},
 		{"supersede routers = 0a:00:00:01;", "routers", "0a000001"},
+		{"option dhcp6.unknown-200 1f;", "dhcp6.unknown-200", "1f"},
 		// Kept, not understood.
+		{"option default-ip-ttl 64;", "default-ip-ttl", ""},
 		{"execute (\"/usr/bin/touch\", \"/x\");", "", ""},
 		{"append dhcp6.name-servers = 20:01;", "", ""},
 		{"supersede host-name = pick-first-value (option host-name, \"x\");", "host-name", ""},

@@ -139,7 +139,11 @@ func (s *Scanner) fill() bool {
 		s.at = 0
 	}
 	if len(s.buf) == cap(s.buf) {
-		grown := make([]byte, len(s.buf), max(minBuffer, 2*cap(s.buf)))
+		least := minBuffer
+		if known, ok := s.r.(interface{ Len() int }); ok {
+			least = min(least, known.Len()+1) // bytes in memory; one more, to read its end
+		}
+		grown := make([]byte, len(s.buf), max(least, 2*cap(s.buf)))
 		copy(grown, s.buf)
 		s.buf = grown
 	}

@@ -96,6 +96,10 @@ func typedValue(name string, text []byte) ([]byte, bool) {
 		if value, ok := domainList(text); ok {
 			return value, true
 		}
+	case formBytes:
+		if !strings.HasPrefix(name, "dhcp6.") && !bytes.ContainsAny(text, ":\"(") {
+			return nil, false // a number of an option that we do not know the type of
+		}
 	case formUint8, formUint32:
 		if n, err := strconv.ParseUint(string(text), 10, 32); err == nil && (form == formUint32 || n < 256) {
 			if form == formUint8 {

@@ -145,6 +145,7 @@ func conflicts(t *testing.T, s Subject) {
 		{"same name and MAC, not exclusive", Host("a", 10), false, "", ""},
 		{"not Ethernet", otherLength, true, "", ""},
 		{"the MAC that a had before", sameMAC, true, "", ""},
+		{"not Ethernet, again", otherLength, false, "", ""},
 	} {
 		err := s.Store.Put(t.Context(), tt.host, tt.exclusive)
 		if tt.field == "" {

@@ -1,7 +1,6 @@
 package omapi
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/lease6/lease6/leases"
@@ -42,7 +41,7 @@ func (s *session) lookup(ix *leases.Index, a *record.Attributes) (m match) {
 		note("handle", id)
 	}
 	if len(a.Identifier) > 0 {
-		note("dhcp-client-identifier", findIdentifier(ix, a.Identifier))
+		note("dhcp-client-identifier", ix.FindUID(a.Identifier))
 	}
 	if len(a.Hardware) > 0 {
 		note("hardware-address", findHardware(ix, a.Kind, a.Hardware, m.id))
@@ -61,40 +60,16 @@ func findName(ix *leases.Index, name string) leases.ID {
 	return ix.FindName(record.StoredName(name))
 }
 
-// findHardware finds a host by its MAC, if several share it the preferred one, else the newest.
+// findHardware finds a host by its link-layer address, if several share it the preferred one, else the newest.
 func findHardware(ix *leases.Index, kind uint16, address []byte, preferred leases.ID) leases.ID {
+	newest := ix.FindHardware(kind, address)
 	if kind != isc.Ethernet || len(address) != 6 {
-		return scan(ix, func(id leases.ID) bool {
-			if ix.Key(id) != 0 {
-				return false // it is Ethernet
-			}
-			h := ix.Host(id)
-			return h.HardwareType == kind && bytes.Equal(h.Hardware, address)
-		})
+		return newest
 	}
-	newest := ix.FindMAC(leases.MAC(address).Key())
 	for id := newest; id != 0; id = ix.NextMAC(id) {
 		if id == preferred {
 			return id
 		}
 	}
 	return newest
-}
-
-// findIdentifier finds a host by its client identifier.
-func findIdentifier(ix *leases.Index, identifier []byte) leases.ID {
-	return scan(ix, func(id leases.ID) bool {
-		h := ix.Host(id)
-		return bytes.Equal(h.UID, identifier)
-	})
-}
-
-// scan looks at all hosts, for keys that the index has no table for. No platform in use asks by them.
-func scan(ix *leases.Index, is func(leases.ID) bool) leases.ID {
-	for id := range ix.All() {
-		if is(id) {
-			return id
-		}
-	}
-	return 0
 }

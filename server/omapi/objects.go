@@ -173,7 +173,7 @@ func (s *session) put(ctx context.Context, h *isc.Host, a *record.Attributes, ex
 		refused = codec.Refuse(codec.NotFound, "no group %.40q", h.Group)
 	}
 	if len(a.Identifier) > 0 {
-		if id := findIdentifier(ix, a.Identifier); id != 0 && ix.Name(id) != h.Name {
+		if id := ix.FindUID(a.Identifier); id != 0 && ix.Name(id) != h.Name {
 			refused = codec.Refuse(codec.KeyConflict, "the dhcp-client-identifier is that of host %q", record.RealName(ix.Name(id)))
 		}
 	}
