@@ -32,8 +32,9 @@ check: ## the fast part: vet, lint, unit tests, other systems
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test -short $$($(GO) list ./... | grep -v /cmd/lease6-lab)
 
-race: ## unit tests under the race detector
+race: ## unit tests, and the running server, under the race detector
 	$(GO) test -race $$($(GO) list ./... | grep -v /cmd/lease6-lab)
+	LAB_RACE=1 $(GO) test -count=1 -run 'TestReload|TestInterfaces|TestLeaseAppears|TestServerRestart|TestOMAPI' ./cmd/lease6-lab
 
 lab: ## real clients, relays and servers in network namespaces
 	$(GO) test -timeout 15m ./cmd/lease6-lab/...

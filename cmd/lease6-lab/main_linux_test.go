@@ -71,7 +71,11 @@ func run(m *testing.M) int {
 	if netlab.Check() != nil {
 		return m.Run() // of what can run, and of what says why it cannot
 	}
-	if out, err := exec.Command("go", "build", "-o", lease6d.path, "../lease6d").CombinedOutput(); err != nil {
+	args := []string{"build", "-o", lease6d.path}
+	if os.Getenv("LAB_RACE") == "1" { // make race
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "../lease6d")...).CombinedOutput(); err != nil {
 		lease6d.err = fmt.Errorf("go build ../lease6d: %w: %s", err, out)
 	}
 	files := openFiles()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
@@ -67,6 +68,12 @@ func newWorld(t *testing.T, config string, paths ...datacenter.Path) *world {
 	}
 	w.server, err = w.dc.Serve(w.ctx, lease6d.path, args...)
 	w.must(err)
+	t.Cleanup(func() {
+		// Nothing of the kind can be there unless the server was built with the race detector.
+		if strings.Contains(w.server.Output(), "DATA RACE") {
+			t.Errorf("a data race in the server:\n%s", w.server.Output())
+		}
+	})
 	return w
 }
 
