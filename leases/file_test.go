@@ -163,6 +163,18 @@ func TestFollowHalfWritten(t *testing.T) {
 	}
 }
 
+// TestFollowCommentAtTheEnd: a comment without the end of its line is no torn record.
+func TestFollowCommentAtTheEnd(t *testing.T) {
+	w := follow(t, fileBegin+records("a", "b")+"# end")
+	w.replace(fileBegin + records("c") + "# no end")
+	w.await("c")
+	w.add(" of the comment\n" + records("d"))
+	w.await("c d")
+	if s := w.Status(); s.Problem != "" || s.Kept != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestFollowAfterTornTail: the writer crashed within a record, and its successor writes on behind it.
 func TestFollowAfterTornTail(t *testing.T) {
 	w := follow(t, fileBegin+records("a"))

@@ -71,7 +71,13 @@ func (p *place) sameContent(file io.ReaderAt) (bool, error) {
 
 // remember notes how far file was read.
 func (p *place) remember(file io.ReaderAt, info os.FileInfo, tail isc.Pos) error {
-	*p = place{info: info, tail: tail, whole: tail.Offset == info.Size(), modified: info.ModTime(), size: info.Size()}
+	*p = place{info: info, tail: tail, modified: info.ModTime(), size: info.Size()}
+	rest := make([]byte, min(markBytes, info.Size()-tail.Offset))
+	if _, err := file.ReadAt(rest, tail.Offset); err != nil && err != io.EOF {
+		return err
+	}
+	// A comment whose line does not end may go on, but nothing is missing.
+	p.whole = len(rest) == 0 || rest[0] == '#' && bytes.IndexByte(rest, '\n') < 0 && info.Size()-tail.Offset < markBytes
 	p.head = make([]byte, min(markBytes, tail.Offset))
 	p.mark = make([]byte, min(markBytes, tail.Offset))
 	if _, err := file.ReadAt(p.head, 0); err != nil && err != io.EOF {
