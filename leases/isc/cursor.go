@@ -130,7 +130,7 @@ func (c *cursor) statement() (text []byte, _ ending) {
 				return c.b[begin:c.i], endLine
 			}
 		case 'h', 'g', 'i', 'l', 's':
-			if c.i > begin && !isWord(c.b[c.i-1]) && startsRecord(c.b[c.i:]) {
+			if c.i > begin && !isWord(c.b[c.i-1]) && c.startsRecord() {
 				return c.b[begin:c.i], endRecord
 			}
 		}
@@ -176,20 +176,45 @@ func startsStatement(line []byte) bool {
 	return false
 }
 
-// startsRecord reports whether b begins with a whole record head, such as «host vm-5 {». It is how the reader finds
-// its way again in a damaged file, so it must not fire inside a sound statement: «group "g";» has no brace.
-func startsRecord(b []byte) bool {
-	line := b[:min(len(b), 2048)]
+// recordWords begin a record: the last one a record of one line, the others one with a block.
+var recordWords = [...]string{"host", "group", "ia-na", "ia-ta", "ia-pd", "lease", "server-duid"}
+
+// longestHead is how much of a line is looked at to tell a record's head.
+const longestHead = 2048
+
+// startsRecord reports whether a whole record head, such as «host vm-5 {», stands at the cursor. It is how the reader
+// finds its way again in a damaged file, so it must not fire inside a sound statement: «group "g";» has no brace. Of a
+// line that goes on behind the bytes there are nothing can be said: then more is set.
+func (c *cursor) startsRecord() bool {
+	line := c.b[c.i:min(len(c.b), c.i+longestHead)]
 	if n := bytes.IndexByte(line, '\n'); n >= 0 {
 		line = line[:n]
+	} else if !c.eof && len(line) < longestHead && couldStartRecord(line) {
+		c.more = true
+		return false
 	}
-	for _, w := range []string{"host", "group", "ia-na", "ia-ta", "ia-pd", "lease"} {
-		if rest, ok := bytes.CutPrefix(line, []byte(w)); ok && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
-			return headEnds(rest)
+	for _, w := range recordWords {
+		rest, ok := bytes.CutPrefix(line, []byte(w))
+		if !ok || len(rest) == 0 || rest[0] != ' ' && rest[0] != '\t' {
+			continue
+		}
+		if w == "server-duid" {
+			return bytes.IndexByte(rest, ';') > 1
+		}
+		return headEnds(rest)
+	}
+	return false
+}
+
+// couldStartRecord reports whether a line that is not yet whole may become a record's head.
+func couldStartRecord(line []byte) bool {
+	for _, w := range recordWords {
+		n := min(len(w), len(line))
+		if string(line[:n]) == w[:n] && (len(line) <= len(w) || line[len(w)] == ' ' || line[len(w)] == '\t') {
+			return true
 		}
 	}
-	rest, ok := bytes.CutPrefix(line, []byte("server-duid "))
-	return ok && len(rest) > 1 && bytes.IndexByte(rest, ';') > 0
+	return false
 }
 
 // headEnds reports whether a name and an opening brace stand in rest.
@@ -251,7 +276,7 @@ func (c *cursor) garbage() Kind {
 		return KindVerbatim
 	}
 	for c.i++; c.i < len(c.b); c.i++ {
-		if !isWord(c.b[c.i-1]) && startsRecord(c.b[c.i:]) {
+		if !isWord(c.b[c.i-1]) && c.startsRecord() {
 			break
 		}
 	}

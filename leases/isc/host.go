@@ -69,7 +69,7 @@ func (s *Scanner) groupRecord(c *cursor) Kind {
 
 // headless passes over a record keyword that no name and brace follow.
 func (c *cursor) headless(begin int, word string) Kind {
-	for c.i < len(c.b) && (c.i == begin || isWord(c.b[c.i-1]) || !startsRecord(c.b[c.i:])) {
+	for c.i < len(c.b) && (c.i == begin || isWord(c.b[c.i-1]) || !c.startsRecord()) {
 		c.i++
 	}
 	if c.atEnd() && c.more {
@@ -168,7 +168,7 @@ func (c *cursor) body(name string, take func(text []byte, at int, sound bool)) b
 		case c.b[c.i] == ';':
 			c.i++
 			continue
-		case startsRecord(c.b[c.i:]):
+		case c.startsRecord():
 			return bodyOpen
 		}
 		text, end := c.statement()
