@@ -53,6 +53,10 @@ bench: deps build ## lease6d beside a ceiling and the peers of Debian, boot stor
 	bin/lease6-lab churn
 	bin/lease6-lab spread
 
+soak: deps build ## ten minutes at capacity with changes, and a thousand interfaces that come and go
+	bin/lease6-lab interfaces
+	bin/lease6-lab soak
+
 cover: ## coverage of the unit tests
 	$(GO) test -short -cover $$($(GO) list ./... | grep -v /cmd/lease6-lab)
 
@@ -62,4 +66,4 @@ golden: ## rewrite the golden files, to be looked at with git diff
 clean: ## remove what was built
 	rm -rf bin dist
 
-.PHONY: help build run test deps check race lab fuzz bench cover golden clean
+.PHONY: help build run test deps check race lab fuzz bench soak cover golden clean

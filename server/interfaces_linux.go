@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -15,9 +14,13 @@ import (
 	"github.com/lease6/lease6/server/batch"
 )
 
-// settle is how long interface changes are gathered before they are looked at: a VLAN interface that is created comes
-// with half a dozen events.
-const settle = 20 * time.Millisecond
+const (
+	// settle is how long interface changes are gathered before they come into force: a VLAN interface that is created
+	// comes with half a dozen events.
+	settle = 20 * time.Millisecond
+	// resubscribe is how long to wait before the kernel is asked for events again, when it does not give them.
+	resubscribe = time.Second
+)
 
 // watchInterfaces follows the interfaces of the machine until ctx ends: which there are, which of them are served, and
 // membership in the DHCPv6 groups there. It calls listed after the first look.
@@ -27,108 +30,134 @@ func (s *Server) watchInterfaces(ctx context.Context, listed func()) error {
 		return fmt.Errorf("server: multicast: %w", err)
 	}
 	defer groups.Close()
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("server: netlink: %w", err)
+	first := true
+	joined := make(map[int32]Interface)
+	for {
+		err := s.followEvents(ctx, func(found []Interface) {
+			s.follow(groups, joined, s.setInterfaces(found))
+			if first {
+				first = false
+				listed()
+			}
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case first:
+			return err
+		case errors.Is(err, errMissed):
+			s.log.Info("missed changes of interfaces: listing them again")
+			continue
+		}
+		s.log.Error("cannot follow the interfaces; serving those known", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(resubscribe):
+		}
 	}
-	defer handle.Close()
+}
 
-	stop, err := subscribe(s.look)
+// errMissed says that events were lost: the socket overflowed, and the library then ends the subscription.
+var errMissed = errors.New("server: events of interfaces were missed")
+
+// followEvents lists the interfaces and then keeps the list by the kernel's events, which costs nothing when nothing
+// happens and little where a thousand interfaces are and some come and go. It calls changed with the list at first and
+// after every change, and ends with an error when it can no longer know.
+func (s *Server) followEvents(ctx context.Context, changed func([]Interface)) error {
+	events, err := subscribe()
 	if err != nil {
 		return err
 	}
-	defer stop()
-
-	joined := make(map[int32]Interface)
-	look := func() {
-		found, err := listInterfaces(handle)
-		if err != nil {
-			s.log.Error("cannot list the interfaces; serving those known", "error", err)
-			poke(s.look)
-			return
-		}
-		s.follow(groups, joined, s.setInterfaces(found))
+	defer events.stop()
+	// Listed after the subscription: what happens in between is told twice, which does no harm.
+	table, err := listInterfaces()
+	if err != nil {
+		return err
 	}
-	look()
-	listed()
+	changed(table.list())
+	var due <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case u, ok := <-events.links:
+			if !ok {
+				return errMissed
+			}
+			table.link(u.Header.Type == unix.RTM_DELLINK, u.IfInfomsg.Family, u.Attrs())
+		case u, ok := <-events.addrs:
+			if !ok {
+				return errMissed
+			}
+			table.address(int32(u.LinkIndex), u.LinkAddress.IP, u.NewAddr && u.Flags&unix.IFA_F_DADFAILED == 0)
 		case <-s.look:
+		case <-due:
+			due = nil
+			changed(table.list())
+			continue
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(settle):
+		if due == nil {
+			due = time.After(settle)
 		}
-		look()
 	}
 }
 
-// subscribe pokes changed at every change of an interface or an address, until stop is called.
-func subscribe(changed chan<- struct{}) (stop func(), err error) {
+// subscription is the kernel's events of interfaces and addresses. Its channels are closed when events were lost.
+type subscription struct {
+	links chan netlink.LinkUpdate
+	addrs chan netlink.AddrUpdate
+	stop  func() // ends it and waits for the library's goroutines
+}
+
+func subscribe() (*subscription, error) {
+	const buffer = 4 << 20 // bytes of events that the kernel keeps for us
 	done := make(chan struct{})
-	links, addrs := make(chan netlink.LinkUpdate, 64), make(chan netlink.AddrUpdate, 64)
-	// When the socket overflows, events were missed; but one poke makes us look at everything anyway.
-	failed := func(error) { poke(changed) }
-	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{ErrorCallback: failed, ReceiveBufferSize: 1 << 20}); err != nil {
+	e := &subscription{links: make(chan netlink.LinkUpdate, 64), addrs: make(chan netlink.AddrUpdate, 64)}
+	if err := netlink.LinkSubscribeWithOptions(e.links, done, netlink.LinkSubscribeOptions{ReceiveBufferSize: buffer}); err != nil {
 		close(done)
 		return nil, fmt.Errorf("server: netlink: subscribe to links: %w", err)
 	}
-	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{ErrorCallback: failed, ReceiveBufferSize: 1 << 20}); err != nil {
+	if err := netlink.AddrSubscribeWithOptions(e.addrs, done, netlink.AddrSubscribeOptions{ReceiveBufferSize: buffer}); err != nil {
 		close(done)
+		for range e.links { // until the library closes it
+		}
 		return nil, fmt.Errorf("server: netlink: subscribe to addresses: %w", err)
 	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		// Both channels are closed by the library once done is closed; until then they must be drained.
-		for links != nil || addrs != nil {
-			select {
-			case _, ok := <-links:
-				if !ok {
-					links = nil
-				}
-			case _, ok := <-addrs:
-				if !ok {
-					addrs = nil
-				}
-			}
-			poke(changed)
+	e.stop = sync.OnceFunc(func() {
+		close(done)
+		for range e.links {
 		}
-	}()
-	return func() { close(done); <-drained }, nil
+		for range e.addrs {
+		}
+	})
+	return e, nil
 }
 
 // listInterfaces reads the interfaces and their IPv6 addresses from the kernel.
-func listInterfaces(handle *netlink.Handle) ([]Interface, error) {
+func listInterfaces() (*interfaceTable, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("server: netlink: %w", err)
+	}
+	defer handle.Close()
+	// A list that something interrupted is not whole, but the events say what is missing.
 	links, err := handle.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list links: %w", err)
+		return nil, fmt.Errorf("server: list links: %w", err)
 	}
 	addrs, err := handle.AddrList(nil, netlink.FAMILY_V6)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list addresses: %w", err)
+		return nil, fmt.Errorf("server: list addresses: %w", err)
 	}
-	byIndex := make(map[int][]netip.Addr)
-	for _, a := range addrs {
-		addr, ok := netip.AddrFromSlice(a.IP)
-		if !ok || a.Flags&unix.IFA_F_DADFAILED != 0 {
-			continue
-		}
-		byIndex[a.LinkIndex] = append(byIndex[a.LinkIndex], addr)
-	}
-	found := make([]Interface, 0, len(links))
+	t := newInterfaceTable()
 	for _, l := range links {
-		a := l.Attrs()
-		i := Interface{Index: int32(a.Index), Name: a.Name, Up: a.Flags&net.FlagUp != 0, Addresses: byIndex[a.Index]}
-		if len(a.HardwareAddr) == 6 && !slices.ContainsFunc(i.Addresses, netip.Addr.IsLinkLocalUnicast) {
-			i.Addresses = append(i.Addresses, eui64([6]byte(a.HardwareAddr)))
-		}
-		found = append(found, i)
+		t.link(false, unix.AF_UNSPEC, l.Attrs())
 	}
-	return found, nil
+	for _, a := range addrs {
+		t.address(int32(a.LinkIndex), a.IP, a.Flags&unix.IFA_F_DADFAILED == 0)
+	}
+	return t, nil
 }
 
 // follow joins the groups on interfaces that are newly served and forgets those that are gone. An interface that was
