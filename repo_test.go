@@ -34,6 +34,7 @@ var mayImport = []struct {
 	{"ra", []string{"leases", "leases/isc", "ra/"}},
 	{"agent", []string{"leases/atomicfile", "agent/"}},
 	{"cmd/internal", []string{"cmd/internal/"}},
+	{"cmd/lease6", []string{"leases", "leases/", "server/", "ra", "ra/", "cmd/internal/", "cmd/lease6/"}},
 	{"cmd/lease6-lab", []string{"leases", "leases/", "server/", "ra", "agent", "cmd/internal/", "cmd/lease6-lab/"}},
 	{"cmd", []string{"leases", "leases/", "server", "server/", "ra", "ra/", "agent", "agent/", "cmd/internal/"}},
 }

@@ -158,7 +158,7 @@ func (ix *Index) remove(id ID) {
 	ix.sets.drop(e.set)
 	ix.unused += int(e.nameLen)
 	*e = entry{}
-	ix.free = append(ix.free, id)
+	ix.dead++
 	ix.live--
 }
 
@@ -198,24 +198,18 @@ func removeID[K comparable](lists map[K][]ID, key K, id ID) {
 	}
 }
 
-// allocate finds room for an entry. Places are used again only when many are free, so that hosts stay in the order in
-// which they came for as long as that costs little.
+// allocate makes room for an entry, behind all others: the order of IDs is that of age, and must stay so.
 func (ix *Index) allocate() ID {
-	if n := len(ix.free); n > 1024 && n > ix.live/4 {
-		id := ix.free[n-1]
-		ix.free = ix.free[:n-1]
-		return id
-	}
 	ix.entries = append(ix.entries, entry{})
 	return ID(len(ix.entries) - 1)
 }
 
 // crowded reports whether so much of the index is garbage that it should be copied.
 func (ix *Index) crowded() bool {
-	return len(ix.free) > 4096 && len(ix.free) > ix.live || ix.unused > 1<<20 && ix.unused > len(ix.names)/2
+	return ix.dead > 4096 && ix.dead > ix.live || ix.unused > 1<<20 && ix.unused > len(ix.names)/2
 }
 
-// compact returns a copy without garbage.
+// compact returns a copy without garbage, in the same order.
 func (ix *Index) compact() *Index {
 	c := newIndex(ix.live)
 	c.duid = ix.duid
@@ -257,8 +251,8 @@ func (ix *Index) Check() (wrong []error) {
 			bad("host %q uses set %d, which nobody uses", ix.Name(id), e.set)
 		}
 	}
-	if live != ix.live || live+len(ix.free)+1 != len(ix.entries) || ix.byName.used != live {
-		bad("%d hosts, counted %d, %d free of %d entries, %d names", live, ix.live, len(ix.free), len(ix.entries), ix.byName.used)
+	if live != ix.live || live+ix.dead+1 != len(ix.entries) || ix.byName.used != live {
+		bad("%d hosts, counted %d, %d dead of %d entries, %d names", live, ix.live, ix.dead, len(ix.entries), ix.byName.used)
 	}
 	return wrong
 }

@@ -1,16 +1,12 @@
 package leases
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/leases/isc"
 )
 
@@ -20,6 +16,7 @@ const batchMost = 256
 // Run writes changes until ctx ends. It calls ready once it does. It can run once.
 func (j *Journal) Run(ctx context.Context, ready func()) error {
 	defer func() { j.file.Close() }() // the one there is then
+	defer j.dropRewrite()
 	defer close(j.ended)
 	ready()
 	tick := time.NewTicker(pollPeriod)
@@ -31,8 +28,11 @@ func (j *Journal) Run(ctx context.Context, ready func()) error {
 		case r := <-j.requests:
 			j.commit(j.collect(r))
 			j.rewriteIfLarge()
+		case err := <-j.rewriting.round():
+			j.goOnRewriting(err)
 		case <-tick.C:
 			j.checkOwned()
+			j.rollBack()
 		}
 	}
 }
@@ -143,7 +143,11 @@ func (j *Journal) judge(r *request) error {
 	return nil
 }
 
-// appendText appends what ISC dhcpd would write: for an update a deleted record and a full one.
+// updateMark ends the deleted record of an update, where ISC dhcpd has no blank. If a crash cuts the full record behind
+// it, in part or as a whole, the next start sees that the host was to be changed, not deleted, and drops both.
+const updateMark = "\n }"
+
+// appendText appends what ISC dhcpd would write, but for updateMark: for an update a deleted record and a full one.
 func (j *Journal) appendText(text []byte, r *request) []byte {
 	if r.group != nil {
 		return isc.AppendGroup(text, r.group)
@@ -151,6 +155,9 @@ func (j *Journal) appendText(text []byte, r *request) []byte {
 	if id := j.index.FindName(r.name); id != 0 {
 		dynamic := j.index.entries[id].flags&flagDynamic != 0
 		text = isc.AppendHost(text, &isc.Host{Name: r.name, Dynamic: dynamic, Deleted: true})
+		if r.host != nil {
+			text = append(text[:len(text)-len("\n}\n")], updateMark+"\n"...)
+		}
 	}
 	if r.host != nil {
 		text = isc.AppendHost(text, r.host)
@@ -167,18 +174,32 @@ func (j *Journal) write(text []byte) error {
 	if j.failed != nil {
 		return j.failed
 	}
-	_, err := j.file.Write(text)
+	_, err := j.disk.write(j.file, text)
 	if err == nil {
-		err = j.sync(j.file)
+		err = j.disk.sync(j.file)
 	}
 	if err != nil {
-		// Not acknowledged, so it must not come back; if that fails too, the reader copes with what is there.
-		err = errors.Join(err, j.file.Truncate(j.size))
+		j.half = true
+		j.rollBack()
 		j.fail(err)
 		return j.failed
 	}
 	j.size += int64(len(text))
 	return nil
+}
+
+// rollBack takes away what a failed write left behind: it was not acknowledged, so it must not come back. If that fails
+// it is tried again from time to time. If it never succeeds, half a record is dropped at the next start, and whole ones
+// may come back: whoever wanted them was told that their fate is unknown.
+func (j *Journal) rollBack() {
+	if !j.half {
+		return
+	}
+	if err := j.disk.truncate(j.file, j.size); err != nil {
+		j.log.Debug("cannot take back what could not be written", "file", j.path, "error", err)
+		return
+	}
+	j.half = false
 }
 
 func (j *Journal) fail(err error) {
@@ -240,78 +261,4 @@ func (j *Journal) publish(batch []*request, answers []error) {
 		j.statusMu.Unlock()
 		j.watchers.publish(changes)
 	}
-}
-
-// rewriteIfLarge writes the file anew when most of it is history. Whoever waits for a change waits for that too.
-func (j *Journal) rewriteIfLarge() {
-	const least = 4 << 20
-	if j.failed != nil || j.size < least || j.size < 4*j.live {
-		return
-	}
-	if err := j.rewrite(); err != nil {
-		j.log.Error("cannot write the lease file anew; going on with the old one", "file", j.path, "error", err)
-		j.live = j.size // not again soon
-	}
-}
-
-// rewrite replaces the file by its canonical text; the old one stays as FILE~, as with ISC dhcpd.
-func (j *Journal) rewrite() error {
-	info, err := j.file.Stat()
-	if err != nil {
-		return err
-	}
-	if err := replaceLink(j.path, j.path+"~"); err != nil {
-		return err
-	}
-	err = atomicfile.Write(j.path, info.Mode().Perm(), func(w io.Writer) error {
-		_, err := Format(w, io.NewSectionReader(j.file, 0, j.size), FormatOptions{File: j.path})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(j.path, os.O_RDWR|os.O_APPEND, 0)
-	if err == nil {
-		err = lockFile(file)
-	}
-	if err == nil {
-		info, err = file.Stat()
-	}
-	if err != nil {
-		j.fail(err) // the name is that of the new file: ours is nobody's
-		return err
-	}
-	j.log.Info("lease file written anew", "file", j.path, "bytes", info.Size(), "before", j.size)
-	err = j.file.Close()
-	j.file, j.size, j.live = file, info.Size(), info.Size()
-	return err
-}
-
-// replaceLink gives a file a second name, in the place of what had it.
-func replaceLink(old, name string) error {
-	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".link")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Link(old, temp); err != nil {
-		return err
-	}
-	return os.Rename(temp, name)
-}
-
-// cutTorn moves what stands behind offset to FILE.torn.
-func (j *Journal) cutTorn(offset int64) error {
-	torn, err := io.ReadAll(io.NewSectionReader(j.file, offset, 1<<62))
-	if err != nil {
-		return err
-	}
-	keep := func(w io.Writer) error { _, err := io.Copy(w, bytes.NewReader(torn)); return err }
-	if err := atomicfile.Write(j.path+".torn", 0o600, keep); err != nil {
-		return err
-	}
-	j.log.Warn("the lease file ended within a record, which nobody was told of: moved", "bytes", len(torn), "to", j.path+".torn")
-	if err := j.file.Truncate(offset); err != nil {
-		return err
-	}
-	return j.sync(j.file)
 }

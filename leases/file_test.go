@@ -224,6 +224,7 @@ func TestFollowBroken(t *testing.T) {
 		"empty":             {"", "a b"},
 		"torn":              {fileBegin + records("a") + torn[:len(torn)-20], "a b"},
 		"damaged":           {fileBegin + "host b {\n  dynamic;\n  hardware ethernet 52:\n}\n" + records("c"), "c a b"},
+		"damaged, renamed":  {fileBegin + "host x { hardware ethernet zz; }\n" + strings.Replace(records("a"), "host a", "host renamed", 1), "renamed b"},
 		"garbage":           {strings.Repeat("\x00\xff\x01garbage", 500) + "\n" + records("c"), "c a b"},
 		"damaged, deletion": {fileBegin + deletion("a") + "host x { hardware ethernet zz; }\n" + records("c"), "c b"},
 	} {
@@ -242,6 +243,17 @@ func TestFollowBroken(t *testing.T) {
 			w.await("d")
 			w.until("peace", func() bool { return w.Status().Problem == "" && w.Status().Kept == 0 })
 		})
+	}
+}
+
+// TestFollowEmptied: an emptied file is looked at once, not for ever.
+func TestFollowEmptied(t *testing.T) {
+	w := follow(t, fileBegin+records("a"))
+	w.write("")
+	w.until("trouble", func() bool { return w.Status().Kept == 1 })
+	time.Sleep(pollPeriod*2 + pollPeriod/2) // the point is that nothing happens
+	if s := w.Status(); s.Reloads != 1 || w.names() != "a" {
+		t.Errorf("%+v", s)
 	}
 }
 

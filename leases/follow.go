@@ -158,16 +158,19 @@ func (f *File) takeAppended(file *os.File, info os.FileInfo) {
 }
 
 // publish takes up to publishMost records under one lock. It returns how many changed something, and whether there may
-// be more.
+// be more. They are read before: a disk that does not answer must not hold up the readers.
 func (f *File) publish(s *isc.Scanner, l *loader) (changed int, more bool) {
-	changes := make([]Change, 0, 8)
+	records := make([]record, 0, 8)
+	for more = true; more && len(records) < publishMost; {
+		if more = s.Scan(); more {
+			records = append(records, recordOf(s).keep())
+		}
+	}
+	changes := make([]Change, 0, len(records))
 	f.mu.Lock()
 	l.ix = f.index
-	for n := 0; n < publishMost; n++ {
-		if more = s.Scan(); !more {
-			break
-		}
-		if c := l.record(s); c.Kind != 0 {
+	for _, r := range records {
+		if c := l.record(r); c.Kind != 0 {
 			changes = append(changes, c)
 		}
 	}
@@ -206,7 +209,7 @@ func (f *File) noteTail() {
 // and has since been completed is read again, so that the leases kept meanwhile do not stay for ever.
 func (f *File) checkTorn() {
 	if f.at.whole {
-		if f.keptFor == incomplete && time.Since(f.at.modified) > pollPeriod {
+		if f.keptFor == incomplete && f.at.size > 0 && time.Since(f.at.modified) > pollPeriod {
 			f.inTrouble(f.takeNew())
 		}
 		return
@@ -288,11 +291,17 @@ func (f *File) takeNew() error {
 	return nil
 }
 
-// keepMissing adds to a reading the hosts that only the current index has.
+// keepMissing adds to a reading the hosts that only the current index has, unless the new file has given away what they
+// had: whoever has their MAC or an address of theirs there is right.
 func (f *File) keepMissing(got *reading) (kept int) {
+	for name, statements := range f.index.sets.groups {
+		if _, ok := got.ix.sets.groups[name]; !ok {
+			got.ix.sets.setGroup(&isc.Group{Name: name, Statements: statements})
+		}
+	}
 	for id := range f.index.All() {
 		name := f.index.Name(id)
-		if _, deleted := got.deleted[name]; deleted || got.ix.FindName(name) != 0 {
+		if _, deleted := got.deleted[name]; deleted || got.ix.FindName(name) != 0 || f.takenIn(got.ix, id) {
 			continue
 		}
 		h := f.index.Host(id)
@@ -303,6 +312,22 @@ func (f *File) keepMissing(got *reading) (kept int) {
 		got.ix.duid = f.index.duid
 	}
 	return kept
+}
+
+// takenIn reports whether another host of ix has the MAC or an address of a host of the current index.
+func (f *File) takenIn(ix *Index, id ID) bool {
+	if key := f.index.Key(id); key != 0 && ix.FindMAC(key) != 0 {
+		return true
+	}
+	for i := 0; ; i++ {
+		addr, ok := f.index.Addr(id, i)
+		if !ok {
+			return false
+		}
+		if ix.FindAddr(addr) != 0 {
+			return true
+		}
+	}
 }
 
 // takeOver reads the file and takes it as it stands.

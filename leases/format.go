@@ -26,7 +26,7 @@ func Format(w io.Writer, r io.Reader, o FormatOptions) ([]isc.Diagnostic, error)
 	s := isc.NewScanner(r, isc.Options{File: o.File})
 	for s.Scan() {
 		f.keep(s)
-		l.record(s)
+		l.record(recordOf(s))
 	}
 	l.diagnostics = append(l.diagnostics, s.Diagnostics()...)
 	if err := s.Err(); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/lease6/lease6/leases/isc"
 )
 
-// ID names a host of an Index for as long as the host is not changed. 0 is no host.
+// ID names a host of an Index for as long as the host is not changed: of two hosts, the newer has the higher one. 0 is
+// no host.
 type ID uint32
 
 // Index holds hosts by MAC, name and address. Reading it allocates nothing, except Host, which is not for the packet
@@ -19,7 +20,7 @@ type Index struct {
 	entries []entry // by ID; entry 0 is nobody
 	names   []byte  // of all hosts, one behind the other
 	unused  int     // bytes of names that no host uses any more
-	free    []ID    // entries without a host
+	dead    int     // entries without a host
 	live    int
 
 	byMAC, byName, byAddr table

@@ -74,8 +74,8 @@ func TestModel(t *testing.T) {
 	}
 	compareModel(t, ix, model)
 	compareModel(t, ix.compact(), model)
-	if len(ix.entries) > 4000 {
-		t.Errorf("%d entries for %d hosts: places are not used again", len(ix.entries), ix.Len())
+	if len(ix.entries) > 10_000 {
+		t.Errorf("%d entries for %d hosts: garbage gathers", len(ix.entries), ix.Len())
 	}
 }
 
@@ -173,6 +173,39 @@ func TestNewestFirst(t *testing.T) {
 		t.Errorf("after a deletion: %s", got)
 	}
 	check(t, ix)
+}
+
+// TestNewestFirstAfterMuchChange: a file that has seen much, read and compacted, says the same about who is newer.
+func TestNewestFirstAfterMuchChange(t *testing.T) {
+	var b []byte
+	many := func(from, to uint32) {
+		for n := from; n < to; n++ {
+			b = isc.AppendHost(b, host(fmt.Sprint("h", n), n))
+		}
+	}
+	none := func(from, to uint32) {
+		for n := from; n < to; n++ {
+			b = isc.AppendHost(b, &isc.Host{Name: fmt.Sprint("h", n), Dynamic: true, Deleted: true})
+		}
+	}
+	many(0, 9_000)
+	b = isc.AppendHost(b, host("old", 1<<20))
+	none(0, 4_000)
+	b = isc.AppendHost(b, host("new", 1<<20))
+	none(4_000, 9_000)
+	check := func(text []byte) {
+		t.Helper()
+		ix, _ := load(t, string(text))
+		if id := ix.FindMAC(MAC(host("", 1<<20).Hardware).Key()); ix.Name(id) != "new" || len(ix.entries) > 100 {
+			t.Errorf("the newest is %q of %d entries", ix.Name(id), len(ix.entries))
+		}
+	}
+	check(b)
+	var written bytes.Buffer
+	if _, err := Format(&written, bytes.NewReader(b), FormatOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	check(written.Bytes())
 }
 
 // TestConflicts: what a host meets is told, with its place.

@@ -3,12 +3,10 @@ package leases
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/lease6/lease6/leases/isc"
 )
@@ -30,6 +28,9 @@ func (e *ConflictError) Is(target error) bool { return target == ErrExists }
 // JournalOptions are what a Journal can do without.
 type JournalOptions struct {
 	Logger *slog.Logger // nil discards
+	// Repair says what to do with a file that is damaged before its end: go on with what can be read of it, and keep it
+	// beside the new one. Without, such a file is refused.
+	Repair bool
 }
 
 // Journal is a Store that owns its lease file: nobody else may write it. Every change is appended as ISC dhcpd would
@@ -49,11 +50,26 @@ type Journal struct {
 	status   Status
 
 	// What only Run touches.
-	file   *os.File
-	size   int64 // of the file, all of it durable
-	live   int64 // size when the file was last written anew, or loaded
-	failed error // sticky
-	sync   func(*os.File) error
+	disk      disk
+	file      *os.File
+	size      int64    // of the file, all of it durable
+	live      int64    // of the file when it was last written anew, or what its hosts would take when it was loaded
+	failed    error    // sticky
+	half      bool     // something that nobody was told of stands behind size
+	rewriting *rewrite // nil if the file is not being written anew
+}
+
+// disk is what a Journal does to its files, so that tests can let it fail.
+type disk struct {
+	write    func(*os.File, []byte) (int, error)
+	sync     func(*os.File) error
+	truncate func(*os.File, int64) error
+	rename   func(from, to string) error
+	syncDir  func(string) error
+}
+
+func realDisk() disk {
+	return disk{(*os.File).Write, syncData, (*os.File).Truncate, os.Rename, syncDir}
 }
 
 // request is one change that somebody waits for.
@@ -63,47 +79,6 @@ type request struct {
 	group     *isc.Group // to put or delete
 	name      string     // host to delete
 	done      chan error // has room for the answer
-}
-
-// OwnFile opens a lease file for writing and reads it. An incomplete last record, left behind by a crash, was never
-// acknowledged to anybody; it is moved to FILE.torn, so that what is appended next can be read by ISC dhcpd too.
-func OwnFile(path string, o JournalOptions) (*Journal, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open leases: %w", err)
-	}
-	j := &Journal{path: path, log: o.Logger, file: file, sync: syncData, requests: make(chan *request), ended: make(chan struct{})}
-	if err := j.open(); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return j, nil
-}
-
-func (j *Journal) open() error {
-	if err := lockFile(j.file); err != nil {
-		return fmt.Errorf("open leases: %s is in use by another process: %w", j.path, err)
-	}
-	got, err := readFile(j.path)
-	if err != nil {
-		return err
-	}
-	if !got.at.whole {
-		if err := j.cutTorn(got.at.tail.Offset); err != nil {
-			return fmt.Errorf("open leases: %w", err)
-		}
-	}
-	info, err := j.file.Stat()
-	if err != nil {
-		return fmt.Errorf("open leases: %w", err)
-	}
-	j.index, j.size, j.live = got.ix, info.Size(), info.Size()
-	tellDiagnostics(j.log, j.path, got.diagnostics)
-	j.status = Status{Hosts: got.ix.Len(), Loaded: time.Now(), Changed: got.at.modified}
-	j.status.count(got.diagnostics)
-	return nil
 }
 
 // Acquire gives read access to the current index until Release.

@@ -42,21 +42,46 @@ func newLoader(o LoadOptions) *loader {
 // read takes all records of s.
 func (l *loader) read(s *isc.Scanner) error {
 	for s.Scan() {
-		l.record(s)
+		l.record(recordOf(s))
 	}
 	l.diagnostics = append(l.diagnostics, s.Diagnostics()...)
 	return s.Err()
 }
 
-// record takes the record that s has found. It returns what changed, with Kind 0 if nothing did.
-func (l *loader) record(s *isc.Scanner) Change {
-	switch s.Kind() {
+// record is one record that means something to an index.
+type record struct {
+	kind  isc.Kind
+	host  *isc.Host
+	group *isc.Group
+	duid  []byte
+}
+
+// recordOf returns the record that s has found. It is overwritten by the next Scan.
+func recordOf(s *isc.Scanner) record {
+	return record{kind: s.Kind(), host: s.Host(), group: s.Group(), duid: s.DUID()}
+}
+
+// keep makes a record that lasts.
+func (r record) keep() record {
+	switch r.kind {
 	case isc.KindHost:
-		return l.host(s.Host())
+		r.host = r.host.Clone()
 	case isc.KindGroup:
-		l.ix.sets.setGroup(s.Group())
+		g := *r.group
+		r.group = &g
+	}
+	return r
+}
+
+// record takes a record. It returns what changed, with Kind 0 if nothing did.
+func (l *loader) record(r record) Change {
+	switch r.kind {
+	case isc.KindHost:
+		return l.host(r.host)
+	case isc.KindGroup:
+		l.ix.sets.setGroup(r.group)
 	case isc.KindServerDUID:
-		l.ix.duid = append([]byte(nil), s.DUID()...)
+		l.ix.duid = append([]byte(nil), r.duid...)
 	}
 	return Change{}
 }

@@ -13,6 +13,10 @@ func answer(dst []byte, v *wire.View, in *arrival, p *policy, ix *leases.Index, 
 	if out.drop = validate(v, in, p); out.drop != DropNone {
 		return nil
 	}
+	if !believed(v, in, p, ix) {
+		out.drop = DropRelay
+		return nil
+	}
 	out.link = p.linkOf(v, in.link)
 	if out.link == nil {
 		out.drop = DropLink
@@ -37,6 +41,7 @@ func answer(dst []byte, v *wire.View, in *arrival, p *policy, ix *leases.Index, 
 		return nil
 	}
 
+	r.out, r.begin, r.limit = out, len(dst), in.limit
 	var wrap wire.RelayWrap
 	b := r.message(wrap.Open(dst, v.Relays()), out)
 	if b == nil {
@@ -90,6 +95,10 @@ type reply struct {
 	lease    lease            // id 0: the client has none here
 	settings *leases.Settings // of the lease's host; nil if it has none
 	ix       *leases.Index
+
+	out   *outcome
+	begin int // where the answer begins in its buffer
+	limit int // most bytes of the answer, for the sake of options that can be left out; 0 = no limit
 }
 
 // bound is the largest size that the reply to a message of that size can have. Whatever is copied is copied once; each
@@ -137,8 +146,8 @@ func (r *reply) header(b []byte, kind byte) []byte {
 		b = wire.AppendOption(b, wire.OptClientID, r.v.ClientID)
 	}
 	b = append(b, r.p.serverID...)
-	if kind != wire.Advertise {
-		return b
+	if kind != wire.Advertise || r.lease.id == 0 {
+		return b // a preference on a refusal would keep clients from the server that has their lease
 	}
 	preference := r.link.preference
 	if r.settings != nil && r.settings.HasPreference {

@@ -68,7 +68,10 @@ func TestAnswers(t *testing.T) {
 		{"renew, lease gone", message(renewType, ll, "2001:db8:1::a1"), unknown, "reply na1[NoBinding]"},
 		{"rebind", message(rebindType, ll, "2001:db8:1::a1"), one, "reply na1[2001:db8:1::a1 " + times + "]"},
 		{"rebind of another's address", message(rebindType, ll, "2001:db8:1::99"), one, "reply na1[2001:db8:1::a1 " + times + ", 2001:db8:1::99 0/0]"},
-		{"rebind, lease gone", message(rebindType, ll, "2001:db8:1::a1"), unknown, "reply na1[2001:db8:1::a1 0/0, NoBinding]"},
+		{"rebind, unknown, another link's address", message(rebindType, ll, "2001:db8:7::99"), unknown, "reply na1[2001:db8:7::99 0/0, NoBinding]"},
+		{"rebind, unknown, one another's and one nobody's", message(rebindType, ll, "2001:db8:1::a1", "2001:db8:1::99"), unknown,
+			"reply na1[2001:db8:1::a1 0/0, NoBinding]"},
+		{"rebind, lease gone to another", message(rebindType, ll, "2001:db8:1::a1"), unknown, "reply na1[2001:db8:1::a1 0/0, NoBinding]"},
 		{"release", message(releaseType, ll, "2001:db8:1::a1"), one, "reply Success"},
 		{"release of another's address", message(releaseType, ll, "2001:db8:1::99"), one, "reply Success na1[NoBinding]"},
 		{"release, unknown", message(releaseType, ll, "2001:db8:1::a1"), unknown, "reply Success na1[NoBinding]"},
@@ -145,6 +148,8 @@ func TestNoAnswer(t *testing.T) {
 		{"client id of 131 bytes", withOption(solicit(nil), &dhcpv6.OptionGeneric{OptionCode: 1, OptionData: make([]byte, 131)}), one, DropClientID},
 		{"confirm without addresses", message(confirmType, ll), one, DropNoAnswer},
 		{"confirm on a catch-all, an address nobody has", message(confirmType, ll, "2001:db8:77::1"), from{ifindex: 9, frame: macA}, DropNoAnswer},
+		{"§18.3.5 rebind of what may be another server's", message(rebindType, ll, "2001:db8:1::99"), from{ifindex: 1, frame: stranger}, DropNoAnswer},
+		{"§18.3.5 rebind without addresses, unknown", message(rebindType, ll), from{ifindex: 1, frame: stranger}, DropNoAnswer},
 		{"unicast from a client", solicit(ll), from{ifindex: 1, frame: macA, unicast: true}, DropUnicast},
 		{"no link", solicit(ll), from{ifindex: 77}, DropLink},
 	} {
@@ -273,6 +278,9 @@ func TestPreference(t *testing.T) {
 	if got := optionCodes(s.reply(t, solicit(duidUUID()), at)); !slices.Contains(got, 7) {
 		t.Errorf("advertise has options %v", got)
 	}
+	if got := optionCodes(s.reply(t, solicit(duidUUID()), from{ifindex: 1, frame: stranger})); slices.Contains(got, 7) {
+		t.Errorf("a refusal has options %v", got)
+	}
 	if got := optionCodes(s.reply(t, message(requestType, duidUUID()), at)); slices.Contains(got, 7) {
 		t.Errorf("reply has options %v", got)
 	}
@@ -352,6 +360,33 @@ func TestRelayReplies(t *testing.T) {
 	}
 	if outer.GetOneOption(135) == nil || inner.GetOneOption(135) != nil {
 		t.Error("Relay Source Port goes back to the relay that sent it, and to no other")
+	}
+}
+
+// TestTrimmed: on an interface options that do not fit a frame are left out, and the address arrives.
+func TestTrimmed(t *testing.T) {
+	s := newScene()
+	s.dynamic.Links[0].Options = append(slices.Clone(s.dynamic.Links[0].Options), config.Option{Code: 200, Data: make([]byte, 1450)})
+	p, ix := s.policy(), s.index(t)
+	packet := withORO(solicit(duidLL(macA)), 23, 200).ToBytes()
+	var v wire.View
+	if err := v.Parse(packet); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		limit   int
+		trimmed bool
+	}{{0, false}, {9000, false}, {1452, true}} {
+		in := arrival{size: len(packet), link: p.links[0], mac: mustMAC(macA), hasMAC: true, multicast: true, limit: tt.limit}
+		var out outcome
+		b := answer(make([]byte, 0, 8192), &v, &in, p, ix, &out)
+		m, err := dhcpv6.MessageFromBytes(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.trimmed != tt.trimmed || granted(m) != "2001:db8:1::a1" || len(m.Options.DNS()) != 1 || tt.limit > 0 && len(b) > tt.limit {
+			t.Errorf("limit %d: %d bytes, trimmed %v: %s", tt.limit, len(b), out.trimmed, describe(m))
+		}
 	}
 }
 

@@ -6,10 +6,14 @@ import (
 )
 
 // bind appends an IA for each of the client's, the leased address in one of them, and the options asked for. It serves
-// Solicit, Request, Renew and Rebind, which differ only in what they say about addresses that are not the client's.
+// Solicit, Request, Renew and Rebind, which differ only in what they say about addresses that are not the client's. It
+// returns nil if there is nothing to say: to the Rebind of a client that is another server's.
 func (r *reply) bind(b []byte) []byte {
 	chosen := r.chooseIA()
 	number, refused := 0, r.lease.id == 0
+	if refused && r.v.Type == wire.Rebind && !r.knowsWrong() {
+		return nil
+	}
 	for ia, rest, ok := wire.NextIA(r.v.Options); ok; ia, rest, ok = wire.NextIA(rest) {
 		switch {
 		case ia.Code == wire.OptIAPD:
@@ -28,6 +32,21 @@ func (r *reply) bind(b []byte) []byte {
 	}
 	return r.appendOptions(b, !refused)
 }
+
+// knowsWrong reports whether an address that the client wants to keep is known to be wrong where it is.
+func (r *reply) knowsWrong() bool {
+	for ia, rest, ok := wire.NextIA(r.v.Options); ok; ia, rest, ok = wire.NextIA(rest) {
+		for a, more, ok := wire.NextAddr(ia.Options); ok && ia.Code == wire.OptIANA; a, more, ok = wire.NextAddr(more) {
+			if r.wrong(a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wrong reports whether an address cannot be that of a client without a lease: it is of another link, or another's.
+func (r *reply) wrong(a *[16]byte) bool { return !r.link.contains(a) || r.othersAddress(a) }
 
 // chooseIA returns the number, among the client's IA_NAs, of the one that gets the address: the one that has it
 // already, else the first. There is one address for the NIC, and the client may have any number of IAs.
@@ -71,10 +90,11 @@ func (r *reply) asksOffLink(ia *wire.IA) bool {
 	return false
 }
 
-// expire appends the addresses of the IA that are not the client's with lifetimes 0, so that it drops them (§18.3.4).
+// expire appends the addresses of the IA that are not the client's with lifetimes 0, so that it drops them (§18.3.4). A
+// client without a lease here may have one of another server: it keeps what is not known to be wrong (§18.3.5).
 func (r *reply) expire(b []byte, ia *wire.IA) []byte {
 	for a, rest, ok := wire.NextAddr(ia.Options); ok; a, rest, ok = wire.NextAddr(rest) {
-		if r.lease.id == 0 || *a != r.lease.addr {
+		if r.lease.id != 0 && *a != r.lease.addr || r.lease.id == 0 && r.wrong(a) {
 			b = wire.AppendAddr(b, a, 0, 0)
 		}
 	}
@@ -156,7 +176,7 @@ func (r *reply) appendOptions(b []byte, granted bool) []byte {
 	}
 	for i := range r.link.options {
 		o := &r.link.options[i]
-		if r.wants(o.code, granted) && !overrides(r.settings, o.code) {
+		if r.wants(o.code, granted) && !overrides(r.settings, o.code) && r.fits(b, len(o.wire)) {
 			b = append(b, o.wire...)
 		}
 	}
@@ -164,11 +184,21 @@ func (r *reply) appendOptions(b []byte, granted bool) []byte {
 		return b
 	}
 	for i := range r.settings.Options {
-		if o := &r.settings.Options[i]; r.wants(o.Code, granted) {
+		if o := &r.settings.Options[i]; r.wants(o.Code, granted) && r.fits(b, 4+len(o.Data)) {
 			b = wire.AppendOption(b, o.Code, o.Data)
 		}
 	}
 	return b
+}
+
+// fits reports whether there is room for so many more bytes. Without an option a client has its address all the same;
+// a frame that is too long for the link would never reach it.
+func (r *reply) fits(b []byte, more int) bool {
+	if r.limit == 0 || len(b)-r.begin+more <= r.limit {
+		return true
+	}
+	r.out.trimmed = true
+	return false
 }
 
 func (r *reply) wants(code uint16, granted bool) bool {

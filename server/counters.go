@@ -17,6 +17,7 @@ const (
 	DropInterface      // arrived on an interface that is not served
 	DropType           // a message that servers must not answer (RFC 9915 §16)
 	DropUnicast        // a client's own message to our unicast address
+	DropRelay          // a relay that is not believed
 	DropClientID       // Client Identifier missing or of impossible length
 	DropServerID       // Server Identifier missing, not allowed, or another server's
 	DropIA             // Information-request with an IA (RFC 9915 §16.12)
@@ -29,7 +30,7 @@ const (
 )
 
 var dropNames = [numDrops]string{
-	"", "malformed", "interface-not-served", "message-type", "unicast", "client-id", "server-id", "ia-in-information-request",
+	"", "malformed", "interface-not-served", "message-type", "unicast", "relay-not-believed", "client-id", "server-id", "ia-in-information-request",
 	"no-link", "too-big", "identity-mismatch", "unknown-client", "no-answer",
 }
 
@@ -50,10 +51,11 @@ type Counters struct {
 	Mismatch    uint64                        // DUID claims another MAC than an authoritative source
 	BadOption79 uint64                        // option 79 that is not an Ethernet address, passed over
 	Declined    uint64                        // Decline of the leased address: somebody else uses it
+	Trimmed     uint64                        // answers without some option, which the interface's MTU has no room for
 }
 
 // numCounters is the number of counters in the flat form.
-const numCounters = 2*NumTypes + int(numDrops) + int(config.SourceDUID) + 1 + 5
+const numCounters = 2*NumTypes + int(numDrops) + int(config.SourceDUID) + 1 + 6
 
 // counters is a worker's own account. The worker adds to pending with plain adds; publish moves what has gathered to
 // the shared, atomically read form once a batch, so that the packet path touches no shared memory.
@@ -102,6 +104,7 @@ func (c *Counters) each(fn func(*uint64)) {
 	fn(&c.Mismatch)
 	fn(&c.BadOption79)
 	fn(&c.Declined)
+	fn(&c.Trimmed)
 }
 
 // typeIndex is where messages of type t are counted.
@@ -130,8 +133,8 @@ func (c *Counters) All() iter.Seq2[string, uint64] {
 	groups := []group{
 		{"received.", typeNames[:], c.Received[:]}, {"answered.", typeNames[:], c.Answered[:]},
 		{"dropped.", dropNames[:], c.Dropped[:]}, {"source.", sourceNames[:], c.Source[:]},
-		{"", []string{"relayed", "unknown", "mismatch", "bad-option-79", "declined"},
-			[]uint64{c.Relayed, c.Unknown, c.Mismatch, c.BadOption79, c.Declined}},
+		{"", []string{"relayed", "unknown", "mismatch", "bad-option-79", "declined", "trimmed"},
+			[]uint64{c.Relayed, c.Unknown, c.Mismatch, c.BadOption79, c.Declined, c.Trimmed}},
 	}
 	return func(yield func(string, uint64) bool) {
 		for _, g := range groups {

@@ -14,6 +14,7 @@ type arrival struct {
 	mac       [6]byte // Ethernet source, if hasMAC
 	hasMAC    bool
 	multicast bool
+	limit     int // most bytes that an answer should have; 0 = no limit
 }
 
 // lease is the answer to "whose is this?": a host and the one of its addresses that lies on the client's link.
@@ -33,9 +34,39 @@ type outcome struct {
 	badOption79 bool
 	unknown     bool
 	declined    bool
+	trimmed     bool // an option was left out
 	link        *link
 }
 
+// believed reports whether the relays around a message may speak for clients. What they say is final, so a client that
+// could speak like one could be anybody. With a list of relays, each must be in it. Without, nobody is believed who
+// could be a client: who sends by multicast or by an interface where clients are attached, who has a lease for the
+// address that it sends from, and, inside another relay's message, who sends from a link-local address.
+func believed(v *wire.View, in *arrival, p *policy, ix *leases.Index) bool {
+	relays := v.Relays()
+	if len(relays) == 0 {
+		return true
+	}
+	if len(p.relays) == 0 && (in.multicast || in.link != nil) {
+		return false
+	}
+	from := &in.src
+	for i := range relays {
+		if len(p.relays) > 0 {
+			if !contains(p.relays, from) {
+				return false
+			}
+		} else if i > 0 && linkLocal(from) || ix.FindAddr(*from) != 0 {
+			return false
+		}
+		from = relays[i].PeerAddress()
+	}
+	return true
+}
+
+func linkLocal(a *[16]byte) bool { return a[0] == 0xfe && a[1]&0xc0 == 0x80 }
+
+// lease is
 // identify finds the client's lease on its link by the most trustworthy source present (design.md §3). What our own
 // infrastructure says (option 79, the frame) is final: if that MAC has no lease here, nothing that the client says can
 // give it one. The client's own words (EUI-64 link-local, DUID) are hints, tried in order.

@@ -162,3 +162,41 @@ func TestNoBindingState(t *testing.T) {
 		t.Errorf("after the decline: %q", got)
 	}
 }
+
+// TestBelieved: who may speak as a relay. A client that could would be served as anybody.
+func TestBelieved(t *testing.T) {
+	const uplink, vms = 77, 1 // interfaces: not served, and where clients are
+	const genuine, management = "2001:db8:ff::2", "2001:db8:fe::2"
+	claim := relay(solicit(duidLL(stranger)), linkOne, random, option79(macA))
+	for _, tt := range []struct {
+		name   string
+		relays []string // server.relays
+		packet dhcpv6.DHCPv6
+		from   from
+		want   bool
+	}{
+		{"a relay on the uplink", nil, claim, from{ifindex: uplink, src: genuine, unicast: true}, true},
+		{"a relay on the uplink, link-local", nil, claim, from{ifindex: uplink, src: "fe80::2", unicast: true}, true},
+		{"two relays", nil, relay(claim, "2001:db8:9::9", management), from{ifindex: uplink, src: genuine, unicast: true}, true},
+		{"a client on its own link, by multicast", nil, claim, from{ifindex: vms, frame: stranger}, false},
+		{"a client on its own link, to the server's address", nil, claim, from{ifindex: vms, src: genuine, unicast: true}, false},
+		{"a VM from afar, with the address of its lease", nil, claim, from{ifindex: uplink, src: "2001:db8:1::a2", unicast: true}, false},
+		{"a client behind a relay, from its link-local address", nil, relay(claim, linkOne, random), from{ifindex: uplink, src: genuine, unicast: true}, false},
+		{"a client behind a relay, from its lease", nil, relay(claim, linkOne, "2001:db8:1::a2"), from{ifindex: uplink, src: genuine, unicast: true}, false},
+		{"listed", []string{genuine + "/128"}, claim, from{ifindex: uplink, src: genuine, unicast: true}, true},
+		{"listed, by multicast on a client's link", []string{"2001:db8:ff::/64"}, claim, from{ifindex: vms, src: genuine}, true},
+		{"not listed", []string{management + "/128"}, claim, from{ifindex: uplink, src: genuine, unicast: true}, false},
+		{"listed, but the relay inside is not", []string{genuine + "/128"}, relay(claim, linkOne, random), from{ifindex: uplink, src: genuine, unicast: true}, false},
+		{"both listed", []string{genuine + "/128", "fe80::/10"}, relay(claim, "::", random), from{ifindex: uplink, src: genuine, unicast: true}, true},
+		{"no relay at all", []string{genuine + "/128"}, solicit(duidLL(macA)), from{ifindex: vms, frame: macA}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene()
+			s.dynamic.Relays = prefixes(tt.relays...)
+			b, out := s.ask(t, tt.packet.ToBytes(), tt.from)
+			if (b != nil) != tt.want || !tt.want && out.drop != DropRelay {
+				t.Errorf("answered %v, drop %q", b != nil, out.drop)
+			}
+		})
+	}
+}

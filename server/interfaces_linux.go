@@ -134,21 +134,34 @@ func subscribe() (*subscription, error) {
 	return e, nil
 }
 
-// listInterfaces reads the interfaces and their IPv6 addresses from the kernel.
+// listInterfaces reads the interfaces and their IPv6 addresses from the kernel. While interfaces come and go a list may
+// lack one that does neither: it says so, and is made again.
 func listInterfaces() (*interfaceTable, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("server: netlink: %w", err)
 	}
 	defer handle.Close()
-	// A list that something interrupted is not whole, but the events say what is missing.
-	links, err := handle.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("server: list links: %w", err)
+	const tries = 20
+	for try := 1; ; try++ {
+		t, err := listOnce(handle)
+		if err == nil || !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return t, err
+		}
+		if try == tries {
+			return t, nil // the best there is; the events say the rest
+		}
 	}
-	addrs, err := handle.AddrList(nil, netlink.FAMILY_V6)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("server: list addresses: %w", err)
+}
+
+func listOnce(handle *netlink.Handle) (*interfaceTable, error) {
+	links, err1 := handle.LinkList()
+	if err1 != nil && !errors.Is(err1, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("server: list links: %w", err1)
+	}
+	addrs, err2 := handle.AddrList(nil, netlink.FAMILY_V6)
+	if err2 != nil && !errors.Is(err2, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("server: list addresses: %w", err2)
 	}
 	t := newInterfaceTable()
 	for _, l := range links {
@@ -157,7 +170,7 @@ func listInterfaces() (*interfaceTable, error) {
 	for _, a := range addrs {
 		t.address(int32(a.LinkIndex), a.IP, a.Flags&unix.IFA_F_DADFAILED == 0)
 	}
-	return t, nil
+	return t, errors.Join(err1, err2)
 }
 
 // follow joins the groups on interfaces that are newly served and forgets those that are gone. An interface that was

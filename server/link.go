@@ -74,9 +74,11 @@ func newLink(c *config.Link) *link {
 }
 
 // contains reports whether a lease for this address may be given on the link.
-func (l *link) contains(a *[16]byte) bool {
-	for i := range l.prefixes {
-		if l.prefixes[i].contains(a) {
+func (l *link) contains(a *[16]byte) bool { return contains(l.prefixes, a) }
+
+func contains(prefixes []prefix, a *[16]byte) bool {
+	for i := range prefixes {
+		if prefixes[i].contains(a) {
 			return true
 		}
 	}
@@ -88,6 +90,7 @@ type Interface struct {
 	Index     int32
 	Name      string
 	Up        bool
+	MTU       int          // bytes; 0 = not known
 	Addresses []netip.Addr // IPv6 addresses that are usable as a source
 }
 
@@ -101,6 +104,7 @@ type iface struct {
 	name   string
 	link   *link
 	local  [16]byte // our link-local address on it, the source of answers to link-local addresses
+	limit  int      // most bytes of a message in one frame; 0 = not known
 	global [16]byte // another address of ours on it, the source of answers to a relay's global address; zero if none
 }
 
@@ -118,7 +122,8 @@ type policy struct {
 	serverID []byte // Server Identifier option, ready to append
 	dynamic  config.Dynamic
 	links    []*link
-	catchAll *link // first link that has the prefix ::/0; nil if none
+	relays   []prefix // that are believed; none = see believed
+	catchAll *link    // first link that has the prefix ::/0; nil if none
 
 	ifaces       map[int32]*iface
 	interfaceIDs map[string]*link // by value of the Interface-ID option
@@ -137,6 +142,9 @@ func newPolicy(dynamic config.Dynamic, duid []byte, interfaces []Interface) *pol
 		dynamic:      dynamic,
 		ifaces:       make(map[int32]*iface),
 		interfaceIDs: make(map[string]*link),
+	}
+	for _, q := range dynamic.Relays {
+		p.relays = append(p.relays, newPrefix(q))
 	}
 	byBits := make(map[int]map[netip.Prefix]*link)
 	addRelay := func(q netip.Prefix, l *link) {
@@ -189,6 +197,10 @@ func (p *policy) newIface(i *Interface) *iface {
 		return nil
 	}
 	f := &iface{name: i.Name, link: l}
+	const headers = 40 + 8 // IPv6, UDP
+	if i.MTU > headers {
+		f.limit = i.MTU - headers
+	}
 	for _, a := range i.Addresses {
 		switch {
 		case a.IsLinkLocalUnicast():

@@ -88,6 +88,7 @@ func newScene() *scene {
 				OnMismatch: config.MismatchServe,
 			},
 			Unknown: config.UnknownRefuse,
+			Relays:  prefixes("::/0"), // TestBelieved is about that
 			Links: []config.Link{
 				{Name: "one", Prefixes: prefixes("2001:db8:1::/64"), Interfaces: []string{"eth1"}, Settings: settings,
 					RelayAddresses: prefixes("fd00:77::1/128"), InterfaceIDs: [][]byte{[]byte("port-one")}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	defer s.mu.Unlock()
 	s.dynamic = cfg.Dynamic
 	s.renew()
+	s.tellAbsent()
 	poke(s.look) // other interfaces may be served now: their groups must be joined
 	return nil
 }
@@ -80,8 +82,12 @@ func poke(look chan<- struct{}) {
 func (s *Server) setInterfaces(interfaces []Interface) map[int32]Interface {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	first := s.interfaces == nil
 	s.interfaces = interfaces
 	s.renew()
+	if first {
+		s.tellAbsent()
+	}
 	served := make(map[int32]Interface)
 	for _, i := range interfaces {
 		if s.policy.Load().ifaces[i.Index] != nil {
@@ -89,6 +95,20 @@ func (s *Server) setInterfaces(interfaces []Interface) map[int32]Interface {
 		}
 	}
 	return served
+}
+
+// tellAbsent warns of interfaces that the configuration names and that there are not: more often than not they are
+// misspelt. The caller holds mu.
+func (s *Server) tellAbsent() {
+	patterns := slices.Clone(s.dynamic.Interfaces)
+	for i := range s.dynamic.Links {
+		patterns = append(patterns, s.dynamic.Links[i].Interfaces...)
+	}
+	for _, q := range patterns {
+		if !slices.ContainsFunc(s.interfaces, func(i Interface) bool { return matchAny([]string{q}, i.Name) }) {
+			s.log.Warn("there is no such interface yet", "interface", q)
+		}
+	}
 }
 
 // renew makes a new policy. The caller holds mu.
@@ -234,7 +254,8 @@ func (s *Server) Sightings() []Sighting {
 
 const (
 	sightingPeriod = time.Second
-	sightingsALog  = 10        // lines a period at most
+	sightingsALog  = 10        // lines at once at most
+	sightingsPause = 6         // periods until there may be one more: whoever floods us with MACs must not fill the log
 	sightingRepeat = time.Hour // until the same client is logged again
 )
 
@@ -242,7 +263,7 @@ const (
 func (s *Server) reportSightings(ctx context.Context) error {
 	tick := time.NewTicker(sightingPeriod)
 	defer tick.Stop()
-	told := make(map[sightingKey]time.Time)
+	told := sightingLog{told: make(map[sightingKey]time.Time), budget: sightingsALog * sightingsPause}
 	last := time.Now()
 	for {
 		select {
@@ -250,17 +271,40 @@ func (s *Server) reportSightings(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			// A worker may note a packet a moment after the time that it gives it: look back twice as far.
-			s.logSightings(last.Add(-sightingPeriod), now, told)
+			s.logSightings(last.Add(-sightingPeriod), now, &told)
+			s.tellRelays(now, &told)
 			last = now
 		}
 	}
 }
 
+// sightingLog is what was logged of clients, and how much more may be.
+type sightingLog struct {
+	told   map[sightingKey]time.Time
+	budget int // lines, in pieces of 1/sightingsPause
+	silent int // clients that were not logged since the last line about that
+
+	relays uint64    // messages of relays that are not believed, at the last line about them
+	warned time.Time // when that was
+}
+
+// tellRelays warns of relays that are not believed, once a minute while it goes on.
+func (s *Server) tellRelays(now time.Time, l *sightingLog) {
+	counters := s.Counters()
+	dropped := counters.Dropped[DropRelay]
+	if dropped == l.relays || now.Sub(l.warned) < time.Minute {
+		return
+	}
+	s.log.Warn("messages of relays that are not believed were dropped", "messages", dropped-l.relays,
+		"remedy", "if these are your relays, list them in server.relays (--relay); else a client tries to speak like one")
+	l.relays, l.warned = dropped, now
+}
+
 // logSightings logs what was seen since the last time, by whichever worker, unless it was told within the hour.
-func (s *Server) logSightings(since, now time.Time, told map[sightingKey]time.Time) {
-	for key, when := range told {
+func (s *Server) logSightings(since, now time.Time, l *sightingLog) {
+	for key, when := range l.told {
 		if now.Sub(when) >= sightingRepeat {
-			delete(told, key)
+			delete(l.told, key)
 		}
 	}
 	var fresh []Sighting
@@ -271,23 +315,25 @@ func (s *Server) logSightings(since, now time.Time, told map[sightingKey]time.Ti
 			}
 		})
 	}
-	lines, more := 0, 0
+	l.budget = min(l.budget+1, sightingsALog*sightingsPause)
 	for _, x := range mergeSightings(fresh) {
-		if _, known := told[x.key()]; known {
+		if _, known := l.told[x.key()]; known {
 			continue
 		}
-		if lines++; lines > sightingsALog {
-			more++
+		if l.budget < sightingsPause {
+			l.silent++
 			continue
 		}
-		told[x.key()] = now
+		l.budget -= sightingsPause
+		l.told[x.key()] = now
 		args := []any{"mac", x.MAC, "link", x.Link, "duid", fmt.Sprintf("%x", x.DUID), "messages", x.Count}
 		if x.Kind == IdentityMismatch {
 			args = append(args, "claimed-mac", x.Claimed)
 		}
+		if l.silent > 0 {
+			args = append(args, "others-not-logged", l.silent)
+			l.silent = 0
+		}
 		s.log.Warn(x.Kind.String(), args...)
-	}
-	if more > 0 {
-		s.log.Warn("more clients are unknown or mismatched than are logged", "clients", more)
 	}
 }

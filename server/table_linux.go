@@ -18,6 +18,7 @@ type tableEntry struct {
 	known bool // told of the link, not only of its addresses, which come over another socket
 	name  string
 	up    bool
+	mtu   int
 	mac   net.HardwareAddr
 	addrs []netip.Addr
 }
@@ -45,7 +46,7 @@ func (t *interfaceTable) link(deleted bool, family uint8, a *netlink.LinkAttrs) 
 		delete(t.entries, index)
 	default:
 		e := t.entry(index)
-		e.known, e.name, e.up, e.mac = true, a.Name, a.Flags&net.FlagUp != 0, a.HardwareAddr
+		e.known, e.name, e.up, e.mtu, e.mac = true, a.Name, a.Flags&net.FlagUp != 0, a.MTU, a.HardwareAddr
 	}
 }
 
@@ -77,7 +78,7 @@ func (t *interfaceTable) list() []Interface {
 		if !e.known {
 			continue
 		}
-		i := Interface{Index: index, Name: e.name, Up: e.up, Addresses: slices.Clone(e.addrs)}
+		i := Interface{Index: index, Name: e.name, Up: e.up, MTU: e.mtu, Addresses: slices.Clone(e.addrs)}
 		if len(e.mac) == 6 && !slices.ContainsFunc(i.Addresses, netip.Addr.IsLinkLocalUnicast) {
 			i.Addresses = append(i.Addresses, eui64([6]byte(e.mac)))
 		}

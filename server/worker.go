@@ -70,6 +70,9 @@ func (w *worker) packet(i int, p *policy, ix *leases.Index, now int64) {
 	if f != nil {
 		in.link = f.link
 	}
+	if w.frames {
+		in.limit = f.limit
+	}
 	w.out = outcome{}
 	b := answer(w.conn.Buffer(i), &w.view, &in, p, ix, &w.out)
 	w.account(b != nil, now)
@@ -99,6 +102,9 @@ func (w *worker) account(answered bool, now int64) {
 	if out.badOption79 {
 		c.BadOption79++
 	}
+	if out.trimmed {
+		c.Trimmed++
+	}
 	if out.declined {
 		c.Declined++
 	}
@@ -114,8 +120,7 @@ func (w *worker) account(answered bool, now int64) {
 
 // source chooses the address that an answer to dst comes from: one that dst can tell the scope of.
 func (f *iface) source(dst *[16]byte) [16]byte {
-	linkLocal := dst[0] == 0xfe && dst[1]&0xc0 == 0x80
-	if !linkLocal && f.global != [16]byte{} {
+	if !linkLocal(dst) && f.global != [16]byte{} {
 		return f.global
 	}
 	return f.local

@@ -16,6 +16,8 @@ import (
 	"github.com/lease6/lease6/cmd/internal/build"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/churn"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/endure"
+	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/omapi"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/spread"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/ceiling"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/demo"
@@ -41,7 +43,8 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), generateCommand(), bench.Command(), storm.Command(), churn.Command(), spread.Command(), ceiling.Command())
+	root.AddCommand(demoCommand(), generateCommand(), bench.Command(), storm.Command(), churn.Command(), spread.Command(), omapi.Command(), ceiling.Command())
+	root.AddCommand(endure.Commands()...)
 	return root
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +11,6 @@ import (
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/datacenter"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/labtest"
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/netlab"
-	"github.com/lease6/lease6/leases"
 )
 
 // serveOMAPI starts lease6d as the owner of the world's lease file, in the place of the one that follows it.
@@ -84,50 +81,4 @@ func TestOMAPI(t *testing.T) {
 func (w *world) await(what string, ok func() bool) {
 	w.Helper()
 	w.must(netlab.Await(w.ctx, what, func() (bool, error) { return ok(), nil }))
-}
-
-// TestKillLoop kills the server again and again while hosts are created; whatever omshell was told to exist is there
-// when the server comes back.
-func TestKillLoop(t *testing.T) {
-	t.Parallel()
-	labtest.Needs(t, "omshell")
-	w := newWorld(t, "")
-	acknowledged := make(map[string]bool)
-	// What the server has acknowledged omshell prints with the hardware type in the server's form.
-	acknowledgement := regexp.MustCompile(`name = "(k\d+-\d+)"\nhardware-address = \S+\nhardware-type = 00:00:00:01\n`)
-	for round := range 5 {
-		w.serveOMAPI()
-		const hosts = 400
-		var script strings.Builder
-		for n := range hosts {
-			mac := fmt.Sprintf("52:54:01:%02x:%02x:%02x", round, n>>8, n&255)
-			script.WriteString(create(fmt.Sprintf("k%d-%d", round, n), mac, 0x1000+round*hosts+n))
-		}
-		done := make(chan string, 1)
-		go func() { done <- w.omshell(script.String()) }()
-		// In the middle of it: when some are in the file.
-		w.await("some hosts", func() bool {
-			text, err := os.ReadFile(w.leaseFile())
-			return err == nil && strings.Count(string(text), fmt.Sprintf("host k%d-", round)) > 20*(round+1)
-		})
-		w.must(w.server.Stop(w.ctx, syscall.SIGKILL))
-		for _, m := range acknowledgement.FindAllStringSubmatch(<-done, -1) {
-			acknowledged[m[1]] = true
-		}
-	}
-	w.serveOMAPI()
-	file, err := os.Open(w.leaseFile())
-	w.must(err)
-	defer file.Close()
-	ix, diagnostics, err := leases.Load(file, leases.LoadOptions{})
-	w.must(err)
-	for host := range acknowledged {
-		if ix.FindName(host) == 0 {
-			t.Errorf("%s was acknowledged and is gone", host)
-		}
-	}
-	t.Logf("%d acknowledged, %d hosts in the file, %v", len(acknowledged), ix.Len(), diagnostics)
-	if len(acknowledged) < 100 {
-		t.Errorf("only %d were acknowledged", len(acknowledged))
-	}
 }

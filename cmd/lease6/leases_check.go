@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lease6/lease6/cmd/lease6/internal/show"
 	"github.com/lease6/lease6/leases"
 	"github.com/lease6/lease6/leases/isc"
 )
@@ -24,13 +24,13 @@ Exit status: 0 nothing to say, 1 warnings only, 2 something is not served or the
   lease6 leases check --json - < dhcpd6.leases | jq .summary`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ix, diagnostics, err := load(args[0], cmd.InOrStdin())
+			ix, diagnostics, err := show.Load(args[0], cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			s := summarize(displayName(args[0]), ix, diagnostics)
+			s := summarize(show.FileName(args[0]), ix, diagnostics)
 			if asJSON {
-				err = writeJSON(cmd.OutOrStdout(), checkReport{Summary: s, Diagnostics: jsonDiagnostics(diagnostics)})
+				err = show.JSON(cmd.OutOrStdout(), checkReport{Summary: s, Diagnostics: jsonDiagnostics(diagnostics)})
 			} else {
 				err = printCheck(cmd.OutOrStdout(), s, diagnostics)
 			}
@@ -83,9 +83,9 @@ func (s *checkSummary) count(diagnostics []isc.Diagnostic) {
 func (s *checkSummary) status() error {
 	switch {
 	case s.Errors > 0:
-		return exitStatus(exitError)
+		return show.Error
 	case s.Warnings > 0:
-		return exitStatus(exitWarning)
+		return show.Warning
 	}
 	return nil
 }
@@ -120,8 +120,8 @@ func printCheck(w io.Writer, s checkSummary, diagnostics []isc.Diagnostic) error
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %d served with %s, %d not served; %s, %s\n", s.File, count(s.Hosts, "host"), s.Served,
-		count(s.Addresses, "address"), s.NotServed, count(s.Errors, "error"), count(s.Warnings, "warning"))
+	_, err := fmt.Fprintf(w, "%s: %s, %d served with %s, %d not served; %s, %s\n", s.File, show.Count(s.Hosts, "host"), s.Served,
+		show.Count(s.Addresses, "address"), s.NotServed, show.Count(s.Errors, "error"), show.Count(s.Warnings, "warning"))
 	return err
 }
 
@@ -133,16 +133,4 @@ func tell(w io.Writer, diagnostics []isc.Diagnostic) error {
 	var s checkSummary
 	s.count(diagnostics)
 	return s.status()
-}
-
-// count writes a number and the word for what is counted.
-func count(n int, word string) string {
-	switch {
-	case n == 1:
-	case strings.HasSuffix(word, "s"):
-		word += "es"
-	default:
-		word += "s"
-	}
-	return fmt.Sprintf("%d %s", n, word)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lease6/lease6/cmd/lease6/internal/show"
 	"github.com/lease6/lease6/leases"
 	"github.com/lease6/lease6/leases/atomicfile"
 	"github.com/lease6/lease6/leases/isc"
@@ -35,14 +36,14 @@ Exit status: 0 nothing to say, 1 warnings only, 2 something was left out or the 
   lease6 leases fmt --isc-names dhcpd6.leases > for-isc.leases`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := leases.FormatOptions{File: displayName(args[0]), ISCNames: iscNames}
+			o := leases.FormatOptions{File: show.FileName(args[0]), ISCNames: iscNames}
 			if write && args[0] == "-" {
 				return errors.New("--write needs a file, not standard input")
 			}
 			if write {
 				return fmtInPlace(cmd.ErrOrStderr(), o)
 			}
-			in, err := open(args[0], cmd.InOrStdin())
+			in, err := show.Open(args[0], cmd.InOrStdin())
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lease6/lease6/cmd/lease6/internal/show"
 	"github.com/lease6/lease6/leases"
 	"github.com/lease6/lease6/leases/isc"
 )
@@ -42,18 +42,18 @@ Exit status: 0, or 1 if a filter was given and no host matches, or 2 if the file
 			if err != nil {
 				return err
 			}
-			ix, _, err := load(args[0], cmd.InOrStdin())
+			ix, _, err := show.Load(args[0], cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
 			rows := f.rows(ix)
 			if asJSON {
-				err = writeJSON(cmd.OutOrStdout(), rows)
+				err = show.JSON(cmd.OutOrStdout(), rows)
 			} else {
 				err = printRows(cmd.OutOrStdout(), rows)
 			}
 			if err == nil && len(rows) == 0 && f != (filter{}) {
-				return exitStatus(exitWarning)
+				return show.Warning
 			}
 			return err
 		},
@@ -107,7 +107,7 @@ func (f *filter) rows(ix *leases.Index) []row {
 	rows := []row{}
 	for id := range ix.All() {
 		h := ix.Host(id)
-		r := row{Name: h.Name, MAC: formatHardware(h.Hardware), Addresses: hostAddresses(h.Addresses), Group: h.Group, Hardware: h.HardwareType}
+		r := row{Name: h.Name, MAC: show.Hex(h.Hardware), Addresses: show.Addresses(h.Addresses), Group: h.Group, Hardware: h.HardwareType}
 		for _, s := range h.Statements {
 			r.Statements = append(r.Statements, s.Text)
 		}
@@ -151,24 +151,9 @@ func printRows(w io.Writer, rows []row) error {
 		for i, a := range r.Addresses {
 			text[i] = a.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", printable(r.Name), dash(r.MAC), dash(strings.Join(text, " ")))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", show.Printable(r.Name), show.Dash(r.MAC), show.Dash(strings.Join(text, " ")))
 	}
 	return t.Flush()
-}
-
-// printable keeps control characters of a hostile file off the terminal.
-func printable(s string) string {
-	if q := fmt.Sprintf("%q", s); q != `"`+s+`"` {
-		return q
-	}
-	return s
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // addresses returns the IPv6 addresses of a host.
@@ -183,32 +168,7 @@ func addresses(ix *leases.Index, id leases.ID) []netip.Addr {
 	}
 }
 
-// hostAddresses reads the bytes of all fixed addresses of a host: 4 bytes are an IPv4 address sent by mistake.
-func hostAddresses(b []byte) []netip.Addr {
-	all := []netip.Addr{}
-	if len(b)%16 == 4 {
-		all = append(all, netip.AddrFrom4([4]byte(b[len(b)-4:])))
-		b = b[:len(b)-4]
-	}
-	for ; len(b) >= 16; b = b[16:] {
-		all = append(all, netip.AddrFrom16([16]byte(b)))
-	}
-	return all
-}
-
 func hasMAC(ix *leases.Index, id leases.ID) bool {
 	h := ix.Host(id)
 	return h.HardwareType == isc.Ethernet && len(h.Hardware) == 6
-}
-
-func formatHardware(b []byte) string {
-	text := hex.EncodeToString(b)
-	var sb strings.Builder
-	for i := 0; i < len(text); i += 2 {
-		if i > 0 {
-			sb.WriteByte(':')
-		}
-		sb.WriteString(text[i : i+2])
-	}
-	return sb.String()
 }

@@ -19,7 +19,7 @@ func run(stdin string, args ...string) (stdout, stderr string, status int) {
 	c.SetOut(&out)
 	c.SetErr(&errs)
 	c.SetArgs(args)
-	status = statusOf(&errs, c.Execute())
+	status = int(statusOf(&errs, c.Execute()))
 	return out.String(), errs.String(), status
 }
 

@@ -14,39 +14,28 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lease6/lease6/cmd/internal/build"
+	"github.com/lease6/lease6/cmd/lease6/internal/omapi"
+	"github.com/lease6/lease6/cmd/lease6/internal/show"
 )
-
-// Exit statuses, those of monitoring plugins where a command judges something.
-const (
-	exitOK      = 0
-	exitWarning = 1
-	exitError   = 2
-	exitUnknown = 3
-)
-
-// exitStatus is an error that has been told already and only sets the exit status.
-type exitStatus int
-
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := rootCommand().ExecuteContext(ctx)
 	stop()
-	os.Exit(statusOf(os.Stderr, err))
+	os.Exit(int(statusOf(os.Stderr, err)))
 }
 
 // statusOf prints an error that nobody has told yet and returns the exit status for it.
-func statusOf(w io.Writer, err error) int {
-	var status exitStatus
+func statusOf(w io.Writer, err error) show.Status {
+	var status show.Status
 	switch {
 	case err == nil:
-		return exitOK
+		return show.OK
 	case errors.As(err, &status):
-		return int(status)
+		return status
 	}
 	fmt.Fprintln(w, "lease6:", err)
-	return exitError
+	return show.Error
 }
 
 func rootCommand() *cobra.Command {
@@ -57,12 +46,13 @@ func rootCommand() *cobra.Command {
 
 Exit status: 0 all is well, 1 warnings, 2 errors, 3 could not tell.`,
 		Example: `  lease6 leases check /var/lib/dhcp/dhcpd6.leases
-  lease6 leases list /var/lib/dhcp/dhcpd6.leases --mac 52:54:00:12:34:56`,
+  lease6 leases list /var/lib/dhcp/dhcpd6.leases --mac 52:54:00:12:34:56
+  lease6 omapi create --server 127.0.0.1 --name vm1 --mac 52:54:00:12:34:56 --address 2001:db8:1::10`,
 		Version:       build.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	for _, command := range []func() *cobra.Command{leasesCommand} {
+	for _, command := range []func() *cobra.Command{leasesCommand, omapi.Command} {
 		root.AddCommand(command())
 	}
 	return root

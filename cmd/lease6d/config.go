@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lease6/lease6/leases"
+	"github.com/lease6/lease6/leases/isc"
 	"github.com/lease6/lease6/server/config"
 )
 
@@ -18,21 +19,32 @@ const defaultConfig = "/etc/lease6/lease6d.toml"
 
 // load reads the configuration that the flags name.
 func (f *flags) load() (*config.Config, error) {
+	if f.leases != "" && f.config != "" {
+		return nil, errors.New("--config and --leases exclude each other: the lease file is leases.file in a configuration file")
+	}
 	if f.leases == "" {
-		if len(f.interfaces) > 0 || f.stateDir != "" || len(f.omapi) > 0 {
-			return nil, errors.New("--interface, --omapi and --state-dir go with --leases; in a configuration file they are server.interfaces, omapi.listen and server.state-dir")
+		if len(f.interfaces) > 0 || f.stateDir != "" || len(f.omapi) > 0 || len(f.relays) > 0 {
+			return nil, errors.New("--interface, --relay, --omapi and --state-dir go with --leases; " +
+				"in a configuration file they are server.interfaces, server.relays, omapi.listen and server.state-dir")
 		}
 		if f.config == "" {
 			f.config = defaultConfig
 		}
 		return config.Load(f.config)
 	}
-	if len(f.interfaces) == 0 {
-		return nil, errors.New("--leases without --interface would serve nobody: name the interface of the VMs or of the relays, as in --interface eth1")
+	if len(f.interfaces) == 0 && len(f.relays) == 0 {
+		return nil, errors.New("--leases alone would serve nobody: name the interface of the VMs, as in --interface eth1, or the relays, as in --relay 2001:db8::2")
 	}
 	cfg, err := config.Default(f.leases, f.interfaces)
 	if err != nil {
 		return nil, err
+	}
+	for _, text := range f.relays {
+		relay, err := config.ParseRelay(text)
+		if err != nil {
+			return nil, fmt.Errorf("--relay %q: %w", text, err)
+		}
+		cfg.Dynamic.Relays = append(cfg.Dynamic.Relays, relay)
 	}
 	for _, text := range f.omapi {
 		address, err := netip.ParseAddrPort(text)
@@ -58,16 +70,24 @@ func (f *flags) check(w io.Writer, cfg *config.Config) error {
 	if err != nil {
 		return usageError{err}
 	}
+	broken := 0
 	for _, d := range diagnostics {
 		fmt.Fprintln(w, d)
+		if d.Severity == isc.Error {
+			broken++
+		}
 	}
 	var names []string
 	for i := range cfg.Dynamic.Links {
 		names = append(names, cfg.Dynamic.Links[i].Name)
 	}
-	_, err = fmt.Fprintf(w, "configuration is sound: links %s; %d hosts in %s, %d things to say about it\n",
-		strings.Join(names, ", "), ix.Len(), cfg.Leases.File, len(diagnostics))
-	return err
+	if _, err = fmt.Fprintf(w, "configuration is sound: links %s; hosts in %s: %d\n", strings.Join(names, ", "), cfg.Leases.File, ix.Len()); err != nil {
+		return err
+	}
+	if broken > 0 {
+		return fmt.Errorf("the configuration is sound, but %s has what is not served: %d errors", cfg.Leases.File, broken)
+	}
+	return nil
 }
 
 // newLogger makes the logger of the process. Under systemd the journal adds the time itself.

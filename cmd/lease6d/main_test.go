@@ -35,8 +35,10 @@ func file(t *testing.T, name, text string) string {
 const oneHost = "host a {\n  dynamic;\n  hardware ethernet 52:54:00:00:00:01;\n  fixed-address6 2001:db8::1;\n}\n"
 
 func TestCommandLine(t *testing.T) {
-	leaseFile := file(t, "leases", oneHost+"host torn {\n")
+	leaseFile := file(t, "leases", oneHost)
+	torn := file(t, "damaged", oneHost+"host torn {\n")
 	sound := file(t, "sound.toml", "leases.file = '"+leaseFile+"'\n")
+	damaged := file(t, "damaged", "host b {\n  dynamic;\n  fixed-address banana;\n}\n"+oneHost)
 	broken := file(t, "broken.toml", "[server]\nport = 547\n")
 	for _, tt := range []struct {
 		name, args string
@@ -44,8 +46,11 @@ func TestCommandLine(t *testing.T) {
 		err        string // in the error; "" = none
 		usage      bool
 	}{
-		{"check", "--check-config --config " + sound, "configuration is sound: links any; 1 hosts in " + leaseFile, "", false},
-		{"check says what is wrong with the leases", "--check-config --config " + sound, leaseFile + ":6:1: error: host \"torn\"", "", false},
+		{"check", "--check-config --config " + sound, "configuration is sound: links any; hosts in " + leaseFile + ": 1\n", "", false},
+		{"check says what is wrong with the leases", "--check-config -i eth1 --leases " + torn, torn + ":6:1: error: host \"torn\"", "1 errors", false},
+		{"relays only", "--check-config --relay 2001:db8::2 --relay fd00::/8 --leases " + leaseFile, "configuration is sound", "", false},
+		{"bad relay", "--check-config --relay relay1 --leases " + leaseFile, "", `--relay "relay1"`, true},
+		{"an argument", "eth1", "", "unknown command", true},
 		{"check without a file", "--check-config --leases " + leaseFile + " --interface eth1", "configuration is sound", "", false},
 		{"reference", "--print-config", "[identity]", "", false},
 		{"broken", "--check-config --config " + broken, "", "broken.toml:2:1: server.port: unknown key", true},
@@ -53,8 +58,10 @@ func TestCommandLine(t *testing.T) {
 		{"no configuration", "--config /no/such/file", "", "/no/such/file", true},
 		{"leases without interface", "--leases " + leaseFile, "", "--interface eth1", true},
 		{"interface without leases", "--interface eth1", "", "server.interfaces", true},
-		{"both", "--leases x --config y", "", "none of the others can be", false},
+		{"both", "--leases x --config y", "", "exclude each other", true},
 		{"bad OMAPI address", "--leases x -i eth1 --omapi 7911", "", `--omapi "7911"`, true},
+		{"repair without OMAPI", "--repair --leases " + leaseFile + " -i eth1", "", "--repair without OMAPI", true},
+		{"damaged leases of our own", "--leases " + damaged + " -i eth1 --omapi 127.0.0.1:7911", "", damaged + ":3:3: error: host \"b\"", false},
 		{"bad level", "--log-level loud --config " + sound, "", `--log-level "loud"`, true},
 		{"bad format", "--log-format xml --config " + sound, "", `--log-format "xml"`, true},
 		{"bad pattern", "--leases x -i [", "", "[", true},

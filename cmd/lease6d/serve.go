@@ -62,7 +62,7 @@ func (d *instance) openStore() (err error) {
 		d.store, err = leases.Open(d.cfg.Leases.File, leases.FileOptions{Logger: d.log})
 		return err
 	}
-	journal, err := leases.OwnFile(d.cfg.Leases.File, leases.JournalOptions{Logger: d.log})
+	journal, err := leases.OwnFile(d.cfg.Leases.File, leases.JournalOptions{Logger: d.log, Repair: d.flags.repair})
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("%w; if this datacenter has no leases yet, make an empty file there", err)

@@ -9,11 +9,17 @@ import (
 	"path/filepath"
 )
 
-// Write replaces the file at path by what write writes, with the given mode. If write fails nothing has changed.
+// Write replaces the file at path by what write writes, with the given mode; the owner stays. If write fails nothing has
+// changed. Where path is a symbolic link, the file that it points to is replaced.
 func Write(path string, mode os.FileMode, write func(io.Writer) error) (err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	old, err := os.Stat(path)
+	if err == nil && !old.Mode().IsRegular() {
 		return fmt.Errorf("write %s: not a regular file", path)
 	}
+	exists := err == nil
 	// In the same directory: rename does not cross file systems.
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -24,7 +30,10 @@ func Write(path string, mode os.FileMode, write func(io.Writer) error) (err erro
 			err = fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(temp.Name())))
 		}
 	}()
-	if err := errors.Join(write(temp), temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
+	if exists {
+		err = sameOwner(temp, old)
+	}
+	if err := errors.Join(err, write(temp), temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {

@@ -4,7 +4,7 @@
 set -eu
 
 packages="isc-dhcp-client isc-dhcp-server isc-dhcp-relay dnsmasq-base dhcpcd-base wide-dhcpv6-client dibbler-client
-	network-manager systemd dbus iproute2 procps util-linux tcpdump gcc libc6-dev"
+	kea-dhcp6-server python3-pypureomapi network-manager systemd dbus iproute2 procps util-linux gcc libc6-dev"
 
 missing=
 for p in $packages; do

@@ -40,10 +40,12 @@ type Static struct {
 // Dynamic may change at run time (SIGHUP).
 type Dynamic struct {
 	Interfaces []string // names or path.Match patterns ("bond0.*") of directly attached interfaces to serve
-	Links      []Link   // in file order; never empty (without any, one catch-all link ::/0 is made)
-	Identity   Identity
-	Unknown    Unknown
-	Unicast    bool // answer clients that send to our unicast address (RFC 9915 dropped Server Unicast)
+	// Relays are the addresses of relays that are believed; none = those that do not look like clients. See answer.
+	Relays   []netip.Prefix
+	Links    []Link // in file order; never empty (without any, one catch-all link ::/0 is made)
+	Identity Identity
+	Unknown  Unknown
+	Unicast  bool // answer clients that send to our unicast address (RFC 9915 dropped Server Unicast)
 }
 
 // Link is one network link (RFC 9915 §4.1): where it is attached and what its clients are told.

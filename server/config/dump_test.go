@@ -14,6 +14,7 @@ func dump(c *Config) string {
 	o := &c.OMAPI
 	line("omapi %v allow %v key %q isc codes %v", o.Listen, o.Allow, o.KeyFile, o.ISCCodes)
 	d := &c.Dynamic
+	line("relays %v", d.Relays)
 	line("interfaces %q unknown %v unicast %v", d.Interfaces, d.Unknown, d.Unicast)
 	line("identity %v on mismatch %v", d.Identity.Order, d.Identity.OnMismatch)
 	for _, l := range d.Links {

@@ -128,6 +128,7 @@ func readServer(t *strict.Table, cfg *Config) {
 	stateDir := DefaultStateDir
 
 	strict.Read(t, "interfaces", strict.Set(strict.Text(parseInterface)), &dynamic.Interfaces)
+	strict.Read(t, "relays", strict.Set(strict.Text(ParseRelay)), &dynamic.Relays)
 	strict.Read(t, "unknown-clients", strict.Choice(UnknownRefuse, UnknownIgnore), &dynamic.Unknown)
 	strict.Read(t, "unicast", strict.Boolean, &dynamic.Unicast)
 	strict.Read(t, "workers", strict.Integer(0, 256), &static.Workers)

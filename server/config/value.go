@@ -126,3 +126,12 @@ func parseClients(s string) (netip.Prefix, error) {
 	}
 	return p, nil
 }
+
+// ParseRelay reads the address of a relay that is believed, or a prefix of such.
+func ParseRelay(s string) (netip.Prefix, error) {
+	p, err := parseClients(s)
+	if err == nil && p.Addr().Is4() {
+		err = errors.New("an IPv4 address; relays of DHCPv6 send from an IPv6 address: write that")
+	}
+	return p, err
+}

@@ -101,6 +101,8 @@ func compareFile(t *testing.T, f *fixture) {
 	want = "host" + want
 	// ISC could not read this one back.
 	want = strings.Replace(want, "host 00:50:56:00:00:18_host", "host x--00--50--56--00--00--18_host", 1)
+	// The one byte that the journal has of its own: it marks the first half of an update, for the case of a crash.
+	got = strings.ReplaceAll(got, "\n  deleted;\n }\n", "\n  deleted;\n}\n")
 	if got != want {
 		t.Errorf("the lease file is not ISC's:\n%s", diff(want, got))
 	}

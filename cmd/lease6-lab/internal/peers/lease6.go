@@ -29,6 +29,7 @@ func configureLease6d(_ *Peer, s *Site) (args, env []string, err error) {
 	config := s.file("lease6d.toml")
 	err = write(config, func(w *bufio.Writer) {
 		line(w, "server.interfaces = [%q]\nserver.state-dir = %q\nleases.file = %q", s.Interface, s.Dir, path)
+		line(w, "server.relays = [\"::/0\"]") // clients and relays share the interface here
 		line(w, "[[link]]\nname = \"all\"\nprefixes = [\"::/0\"]\nrapid-commit = true")
 	})
 	return []string{"--config", config}, nil, err
