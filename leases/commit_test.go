@@ -1,7 +1,6 @@
 package leases
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,21 +37,6 @@ func journal(t *testing.T, text string) (*Journal, string) {
 		t.Fatal(err)
 	}
 	return j, path
-}
-
-// start runs a journal until the test ends.
-func start(t *testing.T, j *Journal) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- j.Run(ctx, func() {}) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		check(t, j.index)
-	})
 }
 
 // hand drives a journal in the goroutine of its test instead of Run's: nothing else is going on.

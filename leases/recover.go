@@ -233,7 +233,7 @@ func (in *inspector) findEnd(file *os.File) error {
 	if _, err := file.ReadAt(rest, in.end.Offset); err != nil && err != io.EOF {
 		return err
 	}
-	if len(rest) > 0 && len(rest) < most && rest[0] == '#' && bytes.IndexAny(rest, "\n\x00") < 0 {
+	if len(rest) > 0 && len(rest) < most && rest[0] == '#' && !bytes.ContainsAny(rest, "\n\x00") {
 		in.end.Offset = in.size // nothing is missing of a comment
 	}
 	switch {

@@ -109,10 +109,11 @@ func TestRewriteEndsWithRun(t *testing.T) {
 	j, path := journal(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
 	write := j.disk.write
 	j.disk.write = func(f *os.File, b []byte) (int, error) {
 		if f.Name() == path+rewriteSuffix {
-			close(begun)
+			begin()
 			<-ctx.Done()
 		}
 		return write(f, b)
