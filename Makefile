@@ -37,7 +37,7 @@ race: ## unit tests, and the running server, under the race detector
 	LAB_RACE=1 $(GO) test -count=1 -run 'TestReload|TestInterfaces|TestLeaseAppears|TestServerRestart|TestOMAPI' ./cmd/lease6-lab
 
 lab: ## real clients, relays and servers in network namespaces
-	$(GO) test -timeout 15m ./cmd/lease6-lab/...
+	$(GO) test -p 1 -timeout 15m ./cmd/lease6-lab/...
 
 fuzz: ## every parser against random input; FUZZ=1000000x for more
 	@set -e; for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | cut -c6- | sort); do \

@@ -60,7 +60,7 @@ func (s *subject) start(ctx context.Context, peer *peers.Peer, hosts int) (err e
 	var config string
 	args := []string{peer.Program}
 	if s.name == ours {
-		config = fmt.Sprintf("server.interfaces = [%q]\nserver.state-dir = %q\nleases.file = %q\nomapi.listen = [%q]\n[[link]]\nname = \"all\"\nprefixes = [\"::/0\"]\n",
+		config = fmt.Sprintf("server.interfaces = [%q]\nserver.relays = [\"::/0\"]\nserver.state-dir = %q\nleases.file = %q\nomapi.listen = [%q]\n[[link]]\nname = \"all\"\nprefixes = [\"::/0\"]\n",
 			arena.ServerNIC, s.dir, file, address)
 		args = append(args, "--config", conf)
 	} else {
