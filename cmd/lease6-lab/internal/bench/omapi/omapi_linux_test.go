@@ -44,7 +44,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		for _, s := range r.Servers {
-			if len(s.Rounds) != 2 || s.Median <= 0 || s.CPU <= 0 {
+			if len(s.Rounds) != 2 || s.Median <= 0 { // the CPU time of so short a round can be nothing
 				t.Errorf("%s, %s: %+v", r.Shape.Name, r.Operation, s)
 			}
 		}

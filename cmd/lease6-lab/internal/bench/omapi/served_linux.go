@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/lease6/lease6/cmd/lease6-lab/internal/bench/arena"
@@ -81,6 +82,12 @@ func (o *Options) served(ctx context.Context, s *subject, hosts int) (v Served, 
 		return v, err
 	}
 	defer r.conn.Close()
+	// lease6d answers OMAPI a moment before it answers packets: the kernel then refuses them.
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(time.Millisecond) {
+		if _, err := r.ask(0); !errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+	}
 	var old, fresh []time.Duration
 	for i := range o.Samples {
 		if ctx.Err() != nil {
