@@ -1,6 +1,7 @@
 package leases
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lease6/lease6/leases/isc"
 )
@@ -206,31 +209,38 @@ var faults = []fault{
 	{"EIO, and no truncation", syscall.EIO, false, true},
 }
 
-// break lets operation number n of the journal's disk fail, and counts operations.
-func (h *hand) breakAt(n int, f fault) (count *int) {
-	count = new(int)
-	next := func() error {
-		if *count++; *count == n {
+// breakage counts operations of a journal's disk, and says where one failed.
+type breakage struct {
+	count int
+	own   bool // in the lease file, and not in one that is to become it
+}
+
+// breakAt lets operation number n of the journal's disk fail.
+func (h *hand) breakAt(n int, f fault) *breakage {
+	b := new(breakage)
+	next := func(own bool) error {
+		if b.count++; b.count == n {
+			b.own = own
 			return f.err
 		}
 		return nil
 	}
 	real := h.disk
-	h.disk.write = func(file *os.File, b []byte) (int, error) {
-		err := next()
+	h.disk.write = func(file *os.File, text []byte) (int, error) {
+		err := next(file == h.file)
 		switch {
 		case err == nil:
-			return real.write(file, b)
+			return real.write(file, text)
 		case f.short:
-			n, _ := real.write(file, b[:len(b)/2])
+			n, _ := real.write(file, text[:len(text)/2])
 			return n, err
 		}
 		return 0, err
 	}
-	h.disk.sync = func(file *os.File) error { return next() }
-	h.disk.syncDir = func(string) error { return next() }
+	h.disk.sync = func(file *os.File) error { return next(file == h.file) }
+	h.disk.syncDir = func(string) error { return next(true) } // the name is that of the new file already
 	h.disk.rename = func(from, to string) error {
-		if err := next(); err != nil {
+		if err := next(false); err != nil {
 			return err
 		}
 		return real.rename(from, to)
@@ -241,7 +251,7 @@ func (h *hand) breakAt(n int, f fault) (count *int) {
 		}
 		return real.truncate(file, size)
 	}
-	return count
+	return b
 }
 
 // TestFaults lets every single operation on the disk fail, in every way. Whatever happens, what was acknowledged is
@@ -265,7 +275,7 @@ func TestFaults(t *testing.T) {
 func testFault(t *testing.T, n int, f fault, sticky *int) bool {
 	j, path := journal(t, fileBegin)
 	h := &hand{j, t}
-	count := h.breakAt(n, f)
+	broken := h.breakAt(n, f)
 	model, maybe := hostsOf(h.index), map[string]string(nil)
 	for _, s := range script() {
 		failed := h.failed != nil
@@ -281,6 +291,9 @@ func testFault(t *testing.T, n int, f fault, sticky *int) bool {
 			maybe = maps.Clone(model)
 			s.then(maybe)
 		}
+	}
+	if broken.own != (h.failed != nil) {
+		t.Fatalf("operation %d: it is in the lease file: %v; the journal has failed: %v", n, broken.own, h.failed)
 	}
 	if h.failed != nil {
 		*sticky++
@@ -298,7 +311,7 @@ func testFault(t *testing.T, n int, f fault, sticky *int) bool {
 	}
 	again.must(again.put(host("after", 1000)))
 	noLeftovers(t, path)
-	return *count >= n
+	return broken.count >= n
 }
 
 // noLeftovers looks for what a rewrite left behind.
@@ -444,26 +457,42 @@ func (h *hand) modelPut(r *rand.Rand, name string, model map[string]string, macs
 
 // TestRolledBackLater: what could not be taken back at once is taken back when that is possible.
 func TestRolledBackLater(t *testing.T) {
-	j, path := journal(t, "")
-	h := &hand{j, t}
-	defer h.crash()
-	h.must(h.put(host("a", 1)))
+	j, path := journal(t, string(fileOf(host("a", 1))))
 	before := readAll(t, path)
-	real := h.disk
-	h.disk.write = func(f *os.File, b []byte) (int, error) {
+	real := j.disk
+	var mended atomic.Bool
+	j.disk.write = func(f *os.File, b []byte) (int, error) {
 		n, _ := real.write(f, b[:len(b)/2])
 		return n, syscall.ENOSPC
 	}
-	h.disk.truncate = func(*os.File, int64) error { return syscall.EIO }
-	if err := h.put(host("b", 2)); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC) {
+	j.disk.truncate = func(f *os.File, size int64) error {
+		if !mended.Load() {
+			return syscall.EIO
+		}
+		return real.truncate(f, size)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx, func() {}) }()
+	if err := j.Put(ctx, host("b", 2), true); !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
 	if readAll(t, path) == before {
 		t.Fatal("nothing was written: the test tests nothing")
 	}
-	h.disk.truncate = real.truncate
-	h.rollBack()
+	mended.Store(true)
+	for end := time.Now().Add(10 * time.Second); readAll(t, path) != before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	if got := readAll(t, path); got != before {
 		t.Errorf("the file has %q", got)
+	}
+	if ix := j.Acquire(); ix.FindName("a") == 0 || ix.FindName("b") != 0 || j.Status().Problem == "" {
+		t.Errorf("%d hosts, %+v", ix.Len(), j.Status())
+	}
+	j.Release()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

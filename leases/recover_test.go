@@ -2,6 +2,7 @@ package leases
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -26,7 +27,6 @@ func TestEveryPrefix(t *testing.T) {
 	for _, junk := range []struct{ name, text string }{
 		{"nothing", ""},
 		{"zeros", strings.Repeat("\x00", 100)},
-		{"erased flash", strings.Repeat("\xff", 64)},
 		{"random bytes", string(random)},
 		{"braces", "\x80}\x81;{\n}}\x82"},
 		{"zeros and random bytes", strings.Repeat("\x00", 50) + string(random[:50]) + "\n" + string(random[50:])},
@@ -273,4 +273,44 @@ func TestNotOwned(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+}
+
+// TestLockFollowsTheName: the owner puts a new file in the place of the old one and lets go of that; nobody who opened
+// the old one just before may take the lock on it for one on the lease file.
+func TestLockFollowsTheName(t *testing.T) {
+	const times = 20_000
+	path := filepath.Join(memoryDir(t), "f")
+	next := func() *os.File {
+		file, err := os.OpenFile(path+rewriteSuffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			err = errors.Join(lockFile(file), os.Rename(path+rewriteSuffix, path))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return file
+	}
+	file := next()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for range times {
+			old := file
+			file = next()
+			old.Close()
+		}
+	}()
+	for end := false; !end; {
+		select {
+		case <-over:
+			end = true
+		default:
+		}
+		if _, err := lockOwn(path); err == nil || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("locked beside its owner: %v", err)
+			break
+		}
+	}
+	<-over
+	file.Close()
 }

@@ -3,6 +3,7 @@ package leases
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -79,6 +80,53 @@ func TestRewriteIfLarge(t *testing.T) {
 	if got := h.index.Host(h.index.FindName("a")); fmt.Sprint(got.Hardware) != fmt.Sprint(host("", 1<<20+149_999).Hardware) {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestRewriteOrder: nothing of the new file is left to the kernel when it gets the name, and nothing else happens before
+// that is durable.
+func TestRewriteOrder(t *testing.T) {
+	j, path := journal(t, string(fileOf(host("a", 1))))
+	h := &hand{j, t}
+	defer h.crash()
+	var did []string
+	note := func(what string, f *os.File) {
+		if f != h.file {
+			what += " new"
+		}
+		did = append(did, what)
+	}
+	real := h.disk
+	h.disk.write = func(f *os.File, b []byte) (int, error) { note("write", f); return real.write(f, b) }
+	h.disk.sync = func(f *os.File) error { note("sync", f); return real.sync(f) }
+	h.disk.syncDir = func(dir string) error { did = append(did, "sync directory"); return real.syncDir(dir) }
+	h.disk.rename = func(from, to string) error {
+		did = append(did, "name "+strings.TrimPrefix(to, path))
+		return real.rename(from, to)
+	}
+	h.must(h.beginRewrite())
+	round := <-h.rewriting.done
+	h.must(h.put(host("b", 2)))
+	did = nil
+	h.goOnRewriting(round)
+	h.must(h.put(host("c", 3)))
+	want := "write new, name ~, sync new, name , sync directory, write, sync"
+	if got := strings.Join(did, ", "); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// TestRewriteOfNoOwner: a file that somebody else put in the place of ours is not replaced.
+func TestRewriteOfNoOwner(t *testing.T) {
+	j, path := journal(t, string(fileOf(host("a", 1))))
+	h := &hand{j, t}
+	defer h.crash()
+	h.must(h.beginRewrite())
+	h.must(errors.Join(os.WriteFile(path+".other", []byte("# not yours\n"), 0o600), os.Rename(path+".other", path)))
+	h.finishRewrite()
+	if got := readAll(t, path); got != "# not yours\n" || h.failed == nil {
+		t.Errorf("%q, %v", got, h.failed)
+	}
+	noLeftovers(t, path)
 }
 
 // TestRewriteFails: it leaves nothing behind, refuses nothing, and is not tried again at once.
