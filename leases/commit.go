@@ -249,10 +249,7 @@ func (j *Journal) publish(batch []*request, answers []error) {
 	crowded, hosts := j.index.crowded(), j.index.Len()
 	j.mu.Unlock()
 	if crowded {
-		ix := j.index.compact()
-		j.mu.Lock()
-		j.index = ix
-		j.mu.Unlock()
+		j.compact()
 	}
 	if len(changes) > 0 {
 		j.statusMu.Lock()

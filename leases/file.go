@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/lease6/lease6/leases/isc"
@@ -20,15 +19,9 @@ type FileOptions struct {
 type File struct {
 	path string
 	log  *slog.Logger
+	published
 
-	mu    sync.RWMutex // guards index and what is in it; readers hold it for a batch of packets
-	index *Index
-
-	watchers watchers
-	reload   chan chan error // asks Run to take the file as it stands
-
-	statusMu sync.Mutex
-	status   Status
+	reload chan chan error // asks Run to take the file as it stands
 
 	// What Run knows of the file, and nobody else reads.
 	at       place
@@ -55,15 +48,6 @@ func Open(path string, o FileOptions) (*File, error) {
 	return f, nil
 }
 
-// Acquire gives read access to the current index until Release.
-func (f *File) Acquire() *Index {
-	f.mu.RLock()
-	return f.index
-}
-
-// Release ends the access that Acquire gave.
-func (f *File) Release() { f.mu.RUnlock() }
-
 // Put is refused: somebody else writes the file.
 func (f *File) Put(context.Context, *isc.Host, bool) error {
 	return fmt.Errorf("%s: %w", f.path, ErrReadOnly)
@@ -72,16 +56,6 @@ func (f *File) Put(context.Context, *isc.Host, bool) error {
 // Delete is refused: somebody else writes the file.
 func (f *File) Delete(context.Context, string) error {
 	return fmt.Errorf("%s: %w", f.path, ErrReadOnly)
-}
-
-// Watch calls fn for every change until ctx ends, from one goroutine.
-func (f *File) Watch(ctx context.Context, fn func(Change)) error { return f.watchers.watch(ctx, fn) }
-
-// Status tells how the file is doing.
-func (f *File) Status() Status {
-	f.statusMu.Lock()
-	defer f.statusMu.Unlock()
-	return f.status
 }
 
 // Reload reads the whole file and takes it as it stands, also if that loses leases: an operator wants it so. A file

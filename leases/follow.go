@@ -188,14 +188,6 @@ func (f *File) publish(s *isc.Scanner, l *loader) (changed int, more bool) {
 	return len(changes), more
 }
 
-// compact makes the index anew. Only this goroutine writes to it, so reading it needs no lock.
-func (f *File) compact() {
-	ix := f.index.compact()
-	f.mu.Lock()
-	f.index = ix
-	f.mu.Unlock()
-}
-
 // noteTail notes since when a record at the end is incomplete.
 func (f *File) noteTail() {
 	f.tornTold = false

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 
 	"github.com/lease6/lease6/leases/isc"
 )
@@ -38,16 +37,10 @@ type JournalOptions struct {
 type Journal struct {
 	path string
 	log  *slog.Logger
+	published
 
-	mu    sync.RWMutex // guards index and what is in it; readers hold it for a batch of packets
-	index *Index
-
-	watchers watchers
 	requests chan *request
 	ended    chan struct{} // closed when Run ends
-
-	statusMu sync.Mutex
-	status   Status
 
 	// What only Run touches.
 	disk      disk
@@ -79,25 +72,6 @@ type request struct {
 	group     *isc.Group // to put or delete
 	name      string     // host to delete
 	done      chan error // has room for the answer
-}
-
-// Acquire gives read access to the current index until Release.
-func (j *Journal) Acquire() *Index {
-	j.mu.RLock()
-	return j.index
-}
-
-// Release ends the access that Acquire gave.
-func (j *Journal) Release() { j.mu.RUnlock() }
-
-// Watch calls fn for every change until ctx ends, from one goroutine.
-func (j *Journal) Watch(ctx context.Context, fn func(Change)) error { return j.watchers.watch(ctx, fn) }
-
-// Status tells how the journal is doing.
-func (j *Journal) Status() Status {
-	j.statusMu.Lock()
-	defer j.statusMu.Unlock()
-	return j.status
 }
 
 // Put creates a host, or replaces the one of its name unless exclusive. It returns when the host is durable and
